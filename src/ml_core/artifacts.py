@@ -56,7 +56,9 @@ class Artifact:
         """The file `name` of this artifact; UserError where it is missing."""
         path = self.directory / name
         if not path.exists():
-            raise UserError(f"{self.directory}: has no file '{name}'; the artifact is damaged, run its stage with --force.")
+            raise UserError(
+                f"{self.directory}: has no file '{name}'; the artifact is damaged, run its stage with --force."
+            )
         return path
 
     def verify(self) -> list[str]:

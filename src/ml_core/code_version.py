@@ -12,7 +12,20 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-FRAME = {"errors", "settings", "summary", "artifacts", "stages", "sources", "code_version", "__main__", "__init__", "family"}
+FRAME = {
+    "errors",
+    "settings",
+    "summary",
+    "artifacts",
+    "stages",
+    "sources",
+    "code_version",
+    "presets",
+    "compare",
+    "__main__",
+    "__init__",
+    "family",
+}
 
 
 def code_version(module: str) -> str:

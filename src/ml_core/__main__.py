@@ -1,0 +1,155 @@
+"""The shell's door: python -m ml_core list | run | compare | validate."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ml_core.artifacts import Artifact, Store
+from ml_core.compare import compare_runs
+from ml_core.errors import UserError
+from ml_core.families import find_families, get_family
+from ml_core.presets import check_preset, read_preset, settings_of, with_overrides
+from ml_core.stages import Family, Stage, failed_checks, run_stage
+
+DONE, CHECK_FAILED, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 done, 1 a blocking check failed, 2 the user must mend something, 130 interrupted."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    try:
+        return int(options.command(options))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt as error:
+        print(f"interrupted{f': {error}' if str(error) else ''}", file=sys.stderr)
+        return INTERRUPTED
+
+
+def list_families(options: argparse.Namespace) -> int:
+    store = Store(options.data)
+    for family in find_families().values():
+        print(f"{family.name}: {family.title}\n  {family.description}")
+        for stage in family.stages:
+            current = store.current(family.name, stage.name)
+            there = f"{current.fingerprint} of {current.manifest['created'][:16]}" if current else "-"
+            print(f"  {stage.name:12} {there:36} {stage.description}")
+    return DONE
+
+
+def run(options: argparse.Namespace) -> int:
+    family = get_family(options.family)
+    values = read_preset(options.config, family) if options.config else {}
+    values = with_overrides(values, options.set, family)
+    where = str(options.config) if options.config else "--set"
+    stages = [family[options.stage]] if options.stage else family.needed_for(options.until or family.stages[-1].name)
+    settings = {
+        stage.name: settings_of(stage, values.get(stage.name, {}), where=f"{where}: {stage.name}") for stage in stages
+    }
+    unused = sorted(values.keys() - settings.keys())
+    if unused:
+        print(f"note: settings of {', '.join(unused)} are not used by the stages that run", file=sys.stderr)
+    store = Store(options.data)
+    made: dict[str, Artifact] = {}
+    for stage in stages:
+        outcome = run_stage(family, stage, settings=settings[stage.name], store=store, inputs=made, force=options.force)
+        made[stage.name] = outcome.artifact
+        if not _print_outcome(stage, outcome.artifact, cached=outcome.cached):
+            return CHECK_FAILED
+    report = made[stages[-1].name].directory / "report.html"
+    if report.is_file():
+        print(f"report: {report}")
+    return DONE
+
+
+def compare(options: argparse.Namespace) -> int:
+    family = get_family(options.family)
+    rows = compare_runs(family, Store(options.data))
+    if not rows:
+        raise UserError(
+            f"{family.name}: no report below {options.data}; make one: python -m ml_core run {family.name}."
+        )
+    if options.json:
+        print(json.dumps(rows, indent=2))
+        return DONE
+    import pandas as pd
+
+    print(pd.DataFrame(rows).set_index("report").T.to_string(na_rep="-"))
+    return DONE
+
+
+def validate(options: argparse.Namespace) -> int:
+    for path in options.files:
+        print(f"{path}: {check_preset(path, find_families())} stages configured, all fields known")
+    return DONE
+
+
+def default_data_directory() -> Path:
+    """BIOASSETS_DATA, else `data` in the checkout that this file lies in, else ./data where it was installed elsewhere."""
+    if os.environ.get("BIOASSETS_DATA"):
+        return Path(os.environ["BIOASSETS_DATA"])
+    checkout = Path(__file__).resolve().parents[2]
+    return (checkout if (checkout / "pyproject.toml").is_file() else Path.cwd()) / "data"
+
+
+def _print_outcome(stage: Stage, artifact: Artifact, *, cached: bool) -> bool:
+    """Print what came of a stage; False when a blocking check failed."""
+    how = "cached" if cached else f"{artifact.manifest['seconds']:.1f} s"
+    print(f"{stage.name:12} {how:>9}  {artifact.directory}")
+    if artifact.summary.headline:
+        print(f"{'':24}{artifact.summary.headline}")
+    declared = {check.name: check for check in stage.checks}
+    for result in artifact.summary.checks:
+        if not result.passed:
+            check = declared[result.name]
+            word = "FAILED" if check.blocking else "warning"
+            print(f"{'':24}{word} {result.name}: {result.message} {check.meaning} {check.remedy}")
+    return not failed_checks(stage, artifact)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m ml_core", description="bioassets from the shell.")
+    data = argparse.ArgumentParser(add_help=False)
+    data.add_argument(
+        "--data", type=Path, default=default_data_directory(), metavar="DIR", help="data directory (%(default)s)"
+    )
+    commands = parser.add_subparsers(required=True, metavar="list | run | compare | validate")
+
+    listing = commands.add_parser("list", parents=[data], help="families, stages and their newest artifacts")
+    listing.set_defaults(command=list_families)
+
+    running = commands.add_parser("run", parents=[data], help="run a family's stages; unchanged work is not redone")
+    running.add_argument("family")
+    which = running.add_mutually_exclusive_group()
+    which.add_argument("--until", metavar="STAGE", help="this stage and all upstream of it (default: the last)")
+    which.add_argument("--stage", metavar="STAGE", help="this stage alone, on the current artifacts upstream")
+    running.add_argument("--config", type=Path, metavar="FILE", help="YAML in Dagster's run-config shape, see configs/")
+    running.add_argument(
+        "--set", action="append", default=[], metavar="STAGE.FIELD=VALUE", help="override one field; repeatable"
+    )
+    running.add_argument("--force", action="store_true", help="run although nothing has changed")
+    running.set_defaults(command=run)
+
+    comparing = commands.add_parser(
+        "compare", parents=[data], help="reports side by side with the settings that differ"
+    )
+    comparing.add_argument("family")
+    comparing.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    comparing.set_defaults(command=compare)
+
+    validating = commands.add_parser("validate", help="check config files against every stage's settings")
+    validating.add_argument("files", nargs="+", type=Path)
+    validating.set_defaults(command=validate)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
