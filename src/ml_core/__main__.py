@@ -15,7 +15,7 @@ from ml_core.compare import compare_runs
 from ml_core.errors import UserError
 from ml_core.families import find_families, get_family
 from ml_core.presets import check_preset, read_preset, settings_of, with_overrides
-from ml_core.stages import Family, Stage, failed_checks, run_stage
+from ml_core.stages import Stage, failed_checks, run_stage
 
 DONE, CHECK_FAILED, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 
@@ -93,7 +93,7 @@ def validate(options: argparse.Namespace) -> int:
 
 
 def default_data_directory() -> Path:
-    """BIOASSETS_DATA, else `data` in the checkout that this file lies in, else ./data where it was installed elsewhere."""
+    """BIOASSETS_DATA, else `data` in the checkout that this file lies in, else ./data for a package without checkout."""
     if os.environ.get("BIOASSETS_DATA"):
         return Path(os.environ["BIOASSETS_DATA"])
     checkout = Path(__file__).resolve().parents[2]

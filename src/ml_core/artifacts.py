@@ -2,7 +2,7 @@
 
     DATA/artifacts/<family>/<stage>/<fingerprint>/      content, logs/, figures/, manifest.json
     DATA/artifacts/<family>/<stage>/current             symlink to the newest
-    DATA/runs/<family>/<stage>/<fingerprint>/           an unfinished stage's own work (checkpoints); gone when it is done
+    DATA/runs/<family>/<stage>/<fingerprint>/           an unfinished stage's own work (checkpoints); gone when done
     DATA/raw/                                           cache of downloads
 
 A directory below `artifacts` with a manifest is whole; whatever a killed process leaves begins with a dot and is swept.

@@ -1,7 +1,7 @@
 """A stage's code version: a hash of what its code says, found by following imports inside ml_core.
 
-Comments, docstrings and formatting do not count. Modules that only carry settings, describe or move results do not count
-either: the values of settings are in the fingerprint already, and a nicer report page must not retrain a model.
+Comments, docstrings and formatting do not count. Modules that only carry settings, describe or move results do not
+count either: the values of settings are in the fingerprint already, and a nicer report page must not retrain a model.
 """
 
 from __future__ import annotations

@@ -4,5 +4,5 @@
 class UserError(ValueError):
     """Bad input, settings or data. Its message is one clear sentence: what, where, what was expected, what to do.
 
-    The command line prints the message without a traceback and exits with code 2; Dagster shows it as the step's failure.
+    The command line prints the message without a traceback and exits with 2; Dagster shows it as the step's failure.
     """

@@ -67,9 +67,8 @@ def _ops(path: Path) -> dict[str, dict[str, Any]]:
     content = read_yaml(path)
     unknown = content.keys() - DAGSTER_ONLY - {"ops"}
     if unknown:
-        raise UserError(
-            f"{path}: unknown key '{sorted(unknown)[0]}' at the top level; expected ops, {', '.join(sorted(DAGSTER_ONLY))}."
-        )
+        known = ", ".join(["ops", *sorted(DAGSTER_ONLY)])
+        raise UserError(f"{path}: unknown key '{sorted(unknown)[0]}' at the top level; expected {known}.")
     ops = content.get("ops") or {}
     for op, entry in ops.items():
         if not isinstance(entry, dict) or set(entry) - {"config"}:

@@ -1,7 +1,7 @@
 """The report of a family: report.html (one self-contained file), report.md, metrics.json and figures/.
 
-A report is a headline, a row of key figures, and sections of text, tables and figures. Figures are PNG files that the stage
-has written below figures/; the page carries them inside itself, so that it can be sent by mail.
+A report is a headline, a row of key figures, and sections of text, tables and figures. Figures are PNG files that the
+stage has written below figures/; the page carries them inside itself, so that it can be sent by mail.
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ def setting(
 ) -> Any:
     """Declare one field of a `Settings` class.
 
-    `unit` is appended to the description. `affects_result=False` marks fields such as worker counts that change how fast a
-    result comes but not the result: they stay out of the fingerprint. `constraints` are pydantic's (ge, gt, le, lt, ...).
+    `unit` is appended to the description. `affects_result=False` marks fields such as worker counts that change how fast
+    a result comes but not the result: they stay out of the fingerprint. `constraints` are pydantic's (ge, gt, le, ...).
     """
     text = f"{description} [{unit}]" if unit else description
     return pydantic.Field(

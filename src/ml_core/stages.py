@@ -32,7 +32,7 @@ LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "torch", "torch-geometr
 
 @dataclass(frozen=True)
 class Check:
-    """A check that a stage declares. `meaning`: what a failure means. `remedy`: what to do. Blocking ones stop downstream."""
+    """A check that a stage declares: what a failure means and what to do. A failed blocking one stops downstream."""
 
     name: str
     meaning: str
@@ -158,8 +158,8 @@ def run_stage(
 ) -> Outcome:
     """Run one stage, or return its artifact where settings, inputs, outside data and code are unchanged.
 
-    `inputs` maps input stage to artifact; a missing one is taken from `current`. Raises UserError where an input does not
-    exist or failed a blocking check.
+    `inputs` maps input stage to artifact; a missing one is taken from `current`. Raises UserError where an input does
+    not exist or failed a blocking check.
     """
     found = {name: (inputs or {}).get(name) or _current(family, name, store) for name in stage.inputs}
     for name, artifact in found.items():
@@ -212,10 +212,13 @@ def run_stage(
 def failed_checks(stage: Stage, artifact: Artifact) -> list[str]:
     """One sentence for each failed blocking check of an artifact."""
     declared = {check.name: check for check in stage.checks}
-    return [
-        f"check '{result.name}' failed ({result.message}): {declared[result.name].meaning} {declared[result.name].remedy}"
+    failed = [
+        (result, declared[result.name])
         for result in artifact.summary.checks
-        if not result.passed and result.name in declared and declared[result.name].blocking
+        if not result.passed and declared[result.name].blocking
+    ]
+    return [
+        f"check '{result.name}' failed ({result.message}): {check.meaning} {check.remedy}" for result, check in failed
     ]
 
 

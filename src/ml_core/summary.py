@@ -1,4 +1,4 @@
-"""What a stage says about its artifact: numbers, tables, figures and decided checks. Plain data, stored in the manifest."""
+"""What a stage says about its artifact: numbers, tables, figures and decided checks. Plain data."""
 
 from __future__ import annotations
 
