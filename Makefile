@@ -1,0 +1,99 @@
+# `make` lists the targets. Whatever needs Python makes .venv first, once; nothing outside this folder is touched.
+# Recipes run in this folder from wherever make is called, and always as `.venv/bin/python -m ...`: the scripts in
+# .venv/bin do not start when the path has a space in it.
+
+.DEFAULT_GOAL := help
+
+ifneq ($(strip $(MAKEFILE_LIST)),Makefile)
+# Called as `make -f DIR/Makefile`: once more from DIR. `subst` keeps a quote in the path from ending the shell's string.
+GOALS := $(or $(MAKECMDGOALS),help)
+.PHONY: $(GOALS)
+$(GOALS):
+	@file='$(subst ','\'',$(MAKEFILE_LIST))'; $(MAKE) --no-print-directory -C "$$(dirname "$${file# }")" $@
+
+else
+
+PY := .venv/bin/python
+# The first of these that is supported makes .venv; `make demo PYTHON=/path/to/python` names another one.
+PYTHONS := $(if $(PYTHON),"$(PYTHON)",python3 python3.13 python3.12 python3.11)
+SUPPORTED := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+INSTALL := $(PY) -m pip install -qq --constraint constraints.txt --editable
+# What .venv was made for: this folder (an editable install knows its path) and these two files.
+WANTED := pwd -P; cat pyproject.toml constraints.txt
+REPORT := data/artifacts/segger/report/current/report.html
+
+.PHONY: help demo ui test test-slow test-browser test-real mutate check format constraints clean set-up
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+
+demo: set-up ## read a real Xenium sample, train Segger on it and write the report, all through Dagster
+	$(PY) -m dagster asset materialize --select 'group:segger' -m dagster_definitions --config configs/demo.yaml
+	@echo
+	@echo "The report:  $(CURDIR)/$(REPORT)"
+	@echo "See its run, lineage and checks in Dagster:  make ui"
+
+ui: set-up ## start Dagster's web interface (stop it with Ctrl-C)
+	$(PY) -m dagster dev -w workspace.yaml
+
+test: set-up ## run the fast tests
+	$(PY) -m pytest -m 'not slow and not browser'
+
+test-slow: set-up ## run the tests that take longer
+	$(PY) -m pytest -m 'slow and not browser' --timeout 1200
+
+test-browser: set-up ## drive the web interface in a browser
+	@$(INSTALL) '.[browser]'
+	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
+	$(PY) -m playwright install chromium
+	$(PY) -m pytest -m browser --timeout 600
+
+test-real: set-up ## run every test on real data, see data/README.md
+	$(PY) -m pytest -m 'real and not browser' --timeout 1200
+
+mutate: set-up ## break the library on purpose, one fault at a time: each must turn a test red
+	$(PY) tests/mutation/mutate.py
+
+check: set-up ## lint, formatting, types
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+format: set-up ## mend formatting and what ruff can mend by itself
+	$(PY) -m ruff check --fix-only .
+	$(PY) -m ruff format .
+
+# `fewest`: one version of each package on every Python, so that all of them run what the tests ran with. The packages
+# that only CUDA builds of torch ask for stay out: pip takes the ones that its torch names.
+constraints: set-up ## renew constraints.txt from pyproject.toml
+	@$(PY) -m pip install -qq uv
+	$(PY) -m uv pip compile pyproject.toml --quiet --upgrade --universal --fork-strategy fewest --python-version 3.11 \
+	    --all-extras --no-header --annotation-style line --output-file .venv/compiled.txt
+	@{ echo '# Made by `make constraints`; pip install --constraint constraints.txt uses it.'; \
+	    grep -vE '^(nvidia|cuda|triton)' .venv/compiled.txt; } > constraints.txt
+	@echo "constraints.txt is new; the next make target installs it."
+
+clean: ## remove .venv, caches and Dagster's history; data/ stays
+	rm -rf .venv .venv.lock .dagster_home .pytest_cache .ruff_cache .mypy_cache .hypothesis build dist src/*.egg-info
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The last step writes .venv/made-for, so an interrupted set-up begins again. Two makes at once wait for each other.
+set-up:
+	@if command -v flock >/dev/null; then exec 9>.venv.lock; flock 9; fi; \
+	if { $(WANTED); } | cmp -s - .venv/made-for && [ -x $(PY) ]; then exit 0; fi; \
+	if [ "$$(head -n 1 .venv/made-for 2>/dev/null)" != "$$(pwd -P)" ] || ! $(PY) --version >/dev/null 2>&1; then \
+	    for python in $(PYTHONS) ''; do "$$python" -c '$(SUPPORTED)' >/dev/null 2>&1 && break; done; \
+	    if [ -z "$$python" ]; then \
+	        echo "No Python 3.11, 3.12 or 3.13 with venv and pip was found: install one, or name it with PYTHON=/path/to/python." >&2; \
+	        exit 1; \
+	    fi; \
+	    echo "Making .venv with $$("$$python" --version): about 2 GB and a few minutes, once."; \
+	    "$$python" -m venv --clear .venv || exit 1; \
+	else \
+	    echo "Bringing .venv up to date with pyproject.toml and constraints.txt."; \
+	fi; \
+	rm -f .venv/made-for; \
+	$(INSTALL) '.[dev,export]' || exit 1; \
+	{ $(WANTED); } > .venv/made-for
+
+endif

@@ -1,0 +1,65 @@
+"""Which device trains, and the settings of the whole process."""
+
+from __future__ import annotations
+
+import logging
+import resource
+import sys
+
+import torch
+
+from ml_core.errors import UserError
+from ml_core.training.settings import TrainingSettings
+
+log = logging.getLogger("ml_core.training")
+
+
+def choose_device(requested: str) -> tuple[torch.device, str]:
+    """The device and why: CUDA, then MPS, then CPU for `auto`; otherwise the one that is requested.
+
+    An accelerator is tried with one small product. `auto` passes over one that fails; a requested one raises UserError.
+    """
+    if requested == "cpu":
+        return torch.device("cpu"), "cpu was requested"
+    passed_over = []
+    for name in ("cuda", "mps") if requested == "auto" else (requested,):
+        problem = _problem(name)
+        if problem is None:
+            return torch.device(
+                name
+            ), f"{name} was requested" if requested == name else f"{name} is the first that works"
+        passed_over.append(f"{name} {problem}")
+    if requested != "auto":
+        raise UserError(f"device is '{requested}', but {passed_over[0]}; use device: auto to take the best that works.")
+    return torch.device("cpu"), "; ".join(passed_over)
+
+
+def prepare_process(settings: TrainingSettings) -> None:
+    """Threads and determinism: the settings that hold for the whole process, set in this one place and logged."""
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    torch.use_deterministic_algorithms(settings.deterministic)
+    torch.backends.cudnn.benchmark = not settings.deterministic
+    log.info("%d threads, deterministic kernels only: %s", torch.get_num_threads(), settings.deterministic)
+
+
+def memory_gb(device: torch.device) -> float:
+    """Highest memory so far: of PyTorch on an accelerator, of the whole process on a CPU [GB]."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e9
+    if device.type == "mps":
+        return torch.mps.driver_allocated_memory() / 1e9
+    unit = 1 if sys.platform == "darwin" else 1024  # getrusage counts bytes on macOS, kilobytes elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+
+
+def _problem(name: str) -> str | None:
+    """Why an accelerator cannot be used, or None."""
+    backend = torch.cuda if name == "cuda" else torch.backends.mps
+    if not backend.is_available():
+        return "is not available"
+    try:
+        torch.ones(2, 2, device=name).matmul(torch.ones(2, 2, device=name)).sum().item()
+    except (RuntimeError, AssertionError) as error:
+        return f"failed at a first product ({str(error).splitlines()[0]})"
+    return None

@@ -1,0 +1,139 @@
+"""Where a run begins: at its own unfinished checkpoint if there is one, otherwise from scratch."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import filelock
+import torch
+from torch import nn
+
+from ml_core.errors import UserError
+from ml_core.settings import differences
+from ml_core.training.checkpoint import CheckpointStore
+from ml_core.training.generators import restore_generators, seed_generators
+from ml_core.training.precision import Precision
+from ml_core.training.settings import TrainingSettings
+from ml_core.training.state import TrainState
+
+log = logging.getLogger("ml_core.training")
+
+Row = dict[str, float]
+
+
+@contextmanager
+def alone_in(directory: Path) -> Iterator[None]:
+    """Keep a second process from training in the same directory. The system lifts the lock when a process dies.
+
+    Raises UserError if there is one already.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(directory / ".lock", timeout=0):
+            yield
+    except filelock.Timeout as error:
+        raise UserError(
+            f"{directory}: another process is training here; wait for it, or choose another directory."
+        ) from error
+
+
+@dataclass(frozen=True)
+class Start:
+    """The state to go on from, the epochs before it, and the checkpoint that it came from."""
+
+    state: TrainState
+    history: list[Row]
+    resumed_from: Path | None
+
+
+def identify(
+    model: nn.Module, settings: TrainingSettings, sizes: dict[str, int], extra: dict[str, Any] | None
+) -> dict[str, Any]:
+    """What must stay the same when a run goes on: settings that affect the result, tensors, sample counts, `extra`."""
+    tensors = {f"model {name}": f"{list(t.shape)} {t.dtype}" for name, t in model.state_dict().items()}
+    named = {f"{name} samples": size for name, size in sizes.items()}
+    return {
+        **settings.result_fields(),
+        **tensors,
+        **named,
+        **{f"fingerprint {name}": value for name, value in (extra or {}).items()},
+    }
+
+
+def begin(
+    *,
+    store: CheckpointStore,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    precision: Precision,
+    device: torch.device,
+    settings: TrainingSettings,
+    identity: dict[str, Any],
+) -> Start:
+    """Load the run's last checkpoint into model, optimizer, scaler and generators; seed the generators for a new run.
+
+    Of a finished run only the state is read. Raises UserError when the run was made with other settings or another
+    model, or was resumed too often without finishing an epoch; nothing on disk is changed then.
+    """
+    path = store.path("last")
+    if path is None:
+        store.sweep()
+        seed_generators(settings.seed)
+        return Start(TrainState(schedule_epochs=settings.max_epochs), [], None)
+
+    record = store.read_record(path)
+    _refuse_changes(record["identity"], identity, path)
+    state = TrainState(**record["state"])
+    history = from_json(record["history"])
+    if state.stop_reason == "max_epochs" and state.epoch < settings.max_epochs:
+        state = state.replace(stop_reason=None)
+    if state.stop_reason is not None:
+        return Start(state, history, path)
+
+    if state.resume_count >= settings.resume_limit:
+        raise UserError(
+            f"This run was resumed {state.resume_count} times without finishing an epoch, which is its resume_limit; its "
+            f"last checkpoint {path} is untouched. Find in the log what ends it, then start it again with a higher "
+            f"resume_limit, or delete {store.directory.parent} to begin anew."
+        )
+    checkpoint = store.load(path)
+    model.load_state_dict(checkpoint.weights)
+    optimizer.load_state_dict(checkpoint.training["optimizer"])
+    if precision.scaler is not None and checkpoint.training["scaler"]:
+        precision.scaler.load_state_dict(checkpoint.training["scaler"])
+    restore_generators(checkpoint.training["generators"], device)
+    state = state.replace(resume_count=state.resume_count + 1)
+    # Counted on disk before anything can fail: a run that dies at once must not be tried for ever.
+    store.rewrite_record(path, {**record, "state": {**record["state"], "resume_count": state.resume_count}})
+    store.sweep()
+    log.info(
+        "going on from %s: epoch %d, step %d, resumption %d", path, state.epoch + 1, state.step, state.resume_count
+    )
+    return Start(state, history, path)
+
+
+def to_json(history: list[Row]) -> list[dict[str, float | None]]:
+    """Rows with NaN and infinities as null, which JSON can hold."""
+    return [{name: value if math.isfinite(value) else None for name, value in row.items()} for row in history]
+
+
+def from_json(rows: list[dict[str, float | None]]) -> list[Row]:
+    """Rows with null as NaN."""
+    return [{name: math.nan if value is None else value for name, value in row.items()} for row in rows]
+
+
+def _refuse_changes(before: dict[str, Any], now: dict[str, Any], path: Path) -> None:
+    if now["max_epochs"] > before["max_epochs"]:  # more epochs are welcome: the schedule keeps its last value
+        before = {**before, "max_epochs": now["max_epochs"]}
+    changes = differences(before, now)
+    if changes:
+        raise UserError(
+            f"{path}: this run was made otherwise ({'; '.join(changes)}); go back to what it was made with, or train in "
+            "another directory."
+        )

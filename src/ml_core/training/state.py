@@ -1,0 +1,49 @@
+"""Where a run stands, and what counts as better."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class TrainState:
+    """Everything that a run knows besides tensors. Plain data, written to state.json.
+
+    It is never changed in place: a new state takes the old one's place in one assignment, so that an interruption
+    finds it whole.
+    """
+
+    schedule_epochs: int  # max_epochs when the run began: the schedule's length, also when more epochs are added later
+    step: int = 0  # optimizer steps done
+    epoch: int = 0  # epochs finished, which is also the number of the current one, counted from 0
+    position: int = 0  # samples of the current epoch's order that are done; always at a window's end
+    samples: int = 0  # samples seen in all epochs
+    skipped_steps: int = 0  # fp16 windows whose gradient overflowed
+    seconds: float = 0.0  # in all processes that worked on the run
+    resume_count: int = 0  # resumptions since the last finished epoch
+    best_loss: float | None = None
+    best_metric: float | None = None
+    waited: int = 0  # validations in a row without a better metric
+    validation_pending: bool = False  # the epoch's samples are done, its validation is not
+    stop_reason: str | None = None  # max_epochs or patience, once the run is finished
+    loss_sums: dict[str, float] = field(default_factory=dict)  # of the current epoch, by loss term
+    target_counts: dict[str, int] = field(default_factory=dict)
+
+    def replace(self, **changes: Any) -> TrainState:
+        return dataclasses.replace(self, **changes)
+
+    def mean_losses(self) -> dict[str, float]:
+        """Mean loss of each term over the current epoch's targets so far."""
+        return {term: self.loss_sums[term] / count for term, count in self.target_counts.items() if count}
+
+
+def improved(value: float, best: float | None, *, mode: str) -> bool:
+    """Whether `value` is better than `best`. NaN and infinities never are; 0.0 is a value like any other."""
+    if not math.isfinite(value):
+        return False
+    if best is None:
+        return True
+    return value < best if mode == "min" else value > best

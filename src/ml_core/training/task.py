@@ -1,0 +1,88 @@
+"""What a family tells the trainer: its model, its losses, its metrics, and how to fetch samples."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Batch = Any  # a tensor, or anything `ml_core.data.batch.to_device` can move
+Forward = Callable[..., Any]
+
+
+class Samples(Protocol):
+    """A set of samples that is read a batch at a time.
+
+    Two optional members change the order of an epoch:
+
+    - `weights`: float array [samples]; samples are drawn with replacement, each with a chance in proportion.
+    - `order(*, seed, epoch, size)`: the order itself, int array [size]; a pure function of its arguments.
+    """
+
+    def __len__(self) -> int: ...
+
+    def fetch(self, indices: np.ndarray, *, seed: int, epoch: int) -> Batch:
+        """The batch of these samples (int64 [batch]).
+
+        Augmentation must be a pure function of (seed, epoch, sample index): a resumed run fetches in another process.
+        """
+        ...
+
+
+@runtime_checkable
+class OrderedSamples(Protocol):
+    """Samples that decide themselves in which order an epoch draws them."""
+
+    def order(self, *, seed: int, epoch: int, size: int) -> np.ndarray: ...
+
+
+class Task(ABC):
+    """A model with its losses and metrics.
+
+    Attributes
+    ----------
+    model
+        The module that is trained; `fit` moves it to the device and leaves the best weights in it.
+    weights
+        Factor of each loss term in the total; a term that is not named counts 1.
+    bf16_agrees_on_cpu
+        Declares that test metrics in bf16 on a CPU agree with fp32 within noise, so that `precision: auto` may use it.
+    """
+
+    model: torch.nn.Module
+    weights: Mapping[str, float] = {}
+    bf16_agrees_on_cpu: bool = False
+
+    @abstractmethod
+    def counts(self, batch: Batch) -> dict[str, int]:
+        """Targets of each loss term in a batch that is still on the CPU. Must not run the model."""
+
+    @abstractmethod
+    def losses(self, batch: Batch, forward: Forward) -> dict[str, Tensor]:
+        """Mean loss of each term (scalars) over the targets that `counts` counted.
+
+        `forward` is the model as it must be called in training: it may be compiled or distributed.
+        """
+
+    @abstractmethod
+    def predictions(self, batch: Batch) -> dict[str, np.ndarray]:
+        """What `metrics` needs from one batch: arrays whose first axis is pooled over the batches."""
+
+    @abstractmethod
+    def metrics(self, predictions: dict[str, np.ndarray]) -> dict[str, float]:
+        """Metrics over the pooled predictions of a whole validation set; the history calls them val_<name>."""
+
+    def evaluate(self, batch: Batch, forward: Forward) -> tuple[dict[str, Tensor], dict[str, np.ndarray]]:
+        """Losses and predictions of a validation batch. Override it to get both from one forward pass."""
+        return self.losses(batch, forward), self.predictions(batch)
+
+    def figures(self, predictions: dict[str, np.ndarray]) -> dict[str, Figure]:
+        """Figures of a validation, such as a confusion matrix."""
+        return {}

@@ -1,0 +1,392 @@
+"""The training loop, to be read from top to bottom."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ml_core.data.batch import to_device
+from ml_core.data.loader import Loader
+from ml_core.errors import UserError
+from ml_core.training.checkpoint import Checkpoint, CheckpointStore, Roles, cpu_copies, load_weights
+from ml_core.training.device import choose_device, memory_gb, prepare_process
+from ml_core.training.freeze import freeze, training_mode
+from ml_core.training.generators import capture_generators, separate_generators
+from ml_core.training.interrupt import Interrupted, StopAsked, StopRequest
+from ml_core.training.journal import Journal
+from ml_core.training.optimizer import build_optimizer, clip_gradients
+from ml_core.training.plan import micro_batches, plan_epochs
+from ml_core.training.precision import choose_precision
+from ml_core.training.recorder import Recorder, Row
+from ml_core.training.rollback import Rollback
+from ml_core.training.schedule import build_schedule
+from ml_core.training.settings import TrainingSettings
+from ml_core.training.start import alone_in, begin, identify, to_json
+from ml_core.training.state import TrainState, improved
+from ml_core.training.task import Batch, Samples, Task
+from ml_core.training.validation import validate
+
+log = logging.getLogger("ml_core.training")
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """How a finished run ended. The weights of `best` are in the task's model."""
+
+    state: TrainState
+    history: list[Row]  # one row per epoch: train_*, val_*, learning_rate, seconds, ...
+    best: Path  # checkpoint of the best monitored value, or the last one where nothing is monitored
+    last: Path
+    stop_reason: str  # max_epochs or patience
+    device: str
+    device_reason: str
+    precision: str
+    seconds: float  # of training, in all processes that worked on the run
+    cpu_seconds: float  # of this process and its threads
+    peak_memory_gb: float
+    resumed_from: Path | None
+
+
+def fit(
+    task: Task,
+    *,
+    train: Samples,
+    validation: Samples | None,
+    settings: TrainingSettings,
+    directory: Path,
+    recorder: Recorder | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    fingerprint: dict[str, Any] | None = None,
+) -> FitResult:
+    """Train `task.model`, or go on with the run in `directory`, or return at once if that run is finished.
+
+    `directory` receives checkpoints/, logs/metrics.csv (epochs), logs/steps.csv and logs/tensorboard/. `recorder`
+    observes besides those. `fingerprint` holds what else must not change when a run goes on, such as its data's digest.
+
+    Raises
+    ------
+    Interrupted
+        After Ctrl-C, SIGTERM or `should_stop`, with the state saved at the end of the window in progress.
+    UserError
+        Settings that do not fit the run in `directory`, a loss that is not finite, a disk that is full, ...
+    """
+    cpu_start = time.process_time()
+    with alone_in(directory), StopRequest(should_stop) as stop:
+        run = _Run(task, train, validation, settings, directory, recorder, stop, fingerprint)
+        run.train()
+    last = run.store.require("last")
+    best = run.store.path("best_metric") or last
+    task.model.load_state_dict(load_weights(best))
+    return FitResult(
+        state=run.state,
+        history=run.history,
+        best=best,
+        last=last,
+        stop_reason=str(run.state.stop_reason),
+        device=str(run.device),
+        device_reason=run.device_reason,
+        precision=run.precision.name,
+        seconds=run.state.seconds,
+        cpu_seconds=time.process_time() - cpu_start,
+        peak_memory_gb=memory_gb(run.device),
+        resumed_from=run.resumed_from,
+    )
+
+
+class _Run:
+    def __init__(
+        self,
+        task: Task,
+        train: Samples,
+        validation: Samples | None,
+        settings: TrainingSettings,
+        directory: Path,
+        recorder: Recorder | None,
+        stop: StopRequest,
+        fingerprint: dict[str, Any] | None,
+    ) -> None:
+        self.task, self.settings, self.stop = task, settings, stop
+
+        # ---- the machine
+        prepare_process(settings)
+        self.device, self.device_reason = choose_device(settings.device)
+        self.precision = choose_precision(settings.precision, self.device, bf16_agrees_on_cpu=task.bf16_agrees_on_cpu)
+        log.info("device %s: %s", self.device, self.device_reason)
+        log.info("precision %s: %s", self.precision.name, self.precision.reason)
+
+        # ---- what is trained
+        task.model.to(self.device)
+        self.forward: Callable[..., Any] = task.model
+        self.frozen = freeze(task.model, settings.frozen)
+        self.optimizer = build_optimizer(task.model, settings)
+        self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        self.rollback = Rollback(task.model, self.device)
+        self.updating = False  # while the optimizer moves the weights, there is no completed window to save
+
+        # ---- the samples
+        self.plan = plan_epochs(train, seed=settings.seed, samples_per_epoch=settings.samples_per_epoch)
+        self.loader = self._loader(train)
+        self.validation_loader = None if validation is None else self._loader(validation)
+        self.validation_size = 0 if validation is None else len(validation)
+
+        # ---- where it begins: the run's own checkpoint, or scratch
+        self.store = CheckpointStore(directory / "checkpoints", keep_top=settings.keep_top, mode=settings.monitor_mode)
+        sizes = {"training": len(train), "validation": self.validation_size}
+        self.identity = identify(task.model, settings, sizes, fingerprint)
+        start = begin(
+            store=self.store,
+            model=task.model,
+            optimizer=self.optimizer,
+            precision=self.precision,
+            device=self.device,
+            settings=settings,
+            identity=self.identity,
+        )
+        self.state, self.history, self.resumed_from = start.state, start.history, start.resumed_from
+        self.saved_state = start.state
+        self.saved_at = time.perf_counter()
+        steps_per_epoch = math.ceil(self.plan.size / settings.window_size)
+        self.schedule = build_schedule(settings, steps=steps_per_epoch * self.state.schedule_epochs)
+        self.journal = Journal(
+            directory / "logs",
+            state=self.state,
+            settings=settings,
+            steps_per_epoch=steps_per_epoch,
+            device=self.device,
+            recorder=recorder,
+        )
+
+    def train(self) -> None:
+        """Epoch after epoch until a reason to stop. Whatever breaks it off, the last completed window is saved."""
+        try:
+            while self.state.stop_reason is None:
+                if not self.state.validation_pending:
+                    self._train_epoch()
+                self._finish_epoch()
+        except StopAsked as asked:
+            self._save_completed_window()
+            raise Interrupted(asked.cause, self.store.path("last")) from None
+        except BaseException:
+            try:
+                self._save_completed_window()
+            except Exception:
+                log.exception("the last completed window could not be saved; the checkpoint before it is whole")
+            raise
+        finally:
+            self.journal.close()
+
+    def _train_epoch(self) -> None:
+        settings, epoch = self.settings, self.state.epoch
+        windows = list(
+            micro_batches(
+                self.plan.order(epoch),
+                start=self.state.position,
+                window_size=settings.window_size,
+                batch_size=settings.batch_size,
+            )
+        )
+        batches = self.loader.batches([indices for window in windows for indices in window], epoch=epoch)
+        training_mode(self.task.model, self.frozen)
+        for window in windows:
+            self.stop.check()
+            self._train_window(window, [next(batches) for _ in window])
+            if time.perf_counter() - self.saved_at > 60 * settings.checkpoint_every_minutes:
+                self._save(Roles(), self.state, self.history)
+        if _due(epoch + 1, settings.histogram_every_epochs):
+            self.journal.histograms(self.task.model, step=self.state.step)
+
+    def _train_window(self, indices: list[np.ndarray], batches: list[Batch]) -> None:
+        """One optimizer step over all micro-batches of a window, which are here before the first backward pass."""
+        state, precision = self.state, self.precision
+        self.rollback.mark()
+        learning_rate = self.schedule.at(state.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+
+        self.optimizer.zero_grad(set_to_none=True)
+        terms, totals, losses = self._backward(batches)
+        precision.unscale(self.optimizer)
+        norm = clip_gradients(self.parameters, clip_norm=self.settings.clip_norm)
+
+        # The one point at which an accelerator is waited for.
+        *values, gradient_norm = torch.stack([*terms.values(), norm.to(self.device, torch.float32)]).tolist()
+        means = dict(zip(terms, values, strict=True))
+        if not all(math.isfinite(value) for value in values):
+            self._refuse("loss", next(i for i, loss in zip(indices, losses, strict=True) if not math.isfinite(loss)))
+        skipped = not math.isfinite(gradient_norm) and precision.overflowed()
+        if not math.isfinite(gradient_norm) and not skipped:
+            self._refuse("gradient norm", np.concatenate(indices))
+
+        self.updating = True
+        if not skipped:
+            precision.step(self.optimizer)
+        position = state.position + sum(map(len, indices))
+        self.state = state.replace(
+            step=state.step + (not skipped),
+            skipped_steps=state.skipped_steps + skipped,
+            position=position,
+            samples=state.samples + position - state.position,
+            seconds=self.journal.seconds(),
+            validation_pending=position == self.plan.size,
+            loss_sums={**state.loss_sums, **{t: state.loss_sums.get(t, 0.0) + means[t] * totals[t] for t in means}},
+            target_counts={**state.target_counts, **{t: state.target_counts.get(t, 0) + totals[t] for t in means}},
+        )
+        self.rollback.forget()
+        self.updating = False
+        if not skipped:
+            running = self._with_total(self.state.mean_losses())
+            losses_row = self._with_total(means)
+            self.journal.step(self.state, losses_row, running, learning_rate=learning_rate, gradient_norm=gradient_norm)
+
+    def _backward(self, batches: list[Batch]) -> tuple[dict[str, Tensor], dict[str, int], list[Tensor | float]]:
+        """Gradients of a window. Returns each term's mean, its targets, and the loss of each micro-batch.
+
+        Each term is divided by its targets in the whole window. Dividing by the number of micro-batches instead is
+        wrong as soon as they differ in targets, as the last ones of an epoch do, and several loss terms always.
+        """
+        counts = [self.task.counts(batch) for batch in batches]
+        totals = {term: sum(count[term] for count in counts) for term in counts[0]}
+        terms = {term: torch.zeros((), device=self.device) for term, total in totals.items() if total}
+        losses: list[Tensor | float] = []
+        for batch, count in zip(batches, counts, strict=True):
+            with self.precision.autocast():
+                means = self.task.losses(to_device(batch, self.device), self.forward)
+            # A term without targets here is left out: its mean is 0 / 0.
+            shares = {term: means[term].float() * (count[term] / totals[term]) for term in terms if count[term]}
+            loss = self._total(shares)
+            if shares:
+                self.precision.backward(loss)
+            losses.append(loss)
+            for term, share in shares.items():
+                terms[term] += share.detach()
+        return terms, totals, losses
+
+    def _finish_epoch(self) -> None:
+        """Validate, judge, record, save: in this order, so that whatever is recorded twice is recorded alike."""
+        settings, state, number = self.settings, self.state, self.state.epoch + 1
+        values = _named("train", self._with_total(state.mean_losses()))
+        if _due(number, settings.validate_every_epochs) or number >= settings.max_epochs:
+            values |= self._validate(figures=_due(number, settings.figure_every_epochs))
+
+        value = values.get(settings.monitor)
+        better = value is not None and improved(value, state.best_metric, mode=settings.monitor_mode)
+        better_loss = improved(values.get("val_loss", math.nan), state.best_loss, mode="min")
+        waited = 0 if better else state.waited + (value is not None)
+        out_of_patience = settings.patience is not None and waited >= settings.patience
+
+        learning_rate = self.schedule.at(max(0, state.step - 1))
+        row = self.journal.epoch(state, values, learning_rate=learning_rate, better=better)
+        finished = state.replace(
+            epoch=number,
+            position=0,
+            seconds=row["seconds"],
+            resume_count=0,
+            best_loss=values["val_loss"] if better_loss else state.best_loss,
+            best_metric=value if better else state.best_metric,
+            waited=waited,
+            validation_pending=False,
+            stop_reason="patience" if out_of_patience else "max_epochs" if number >= settings.max_epochs else None,
+            loss_sums={},
+            target_counts={},
+        )
+        roles = Roles(better_loss, better, _due(number, settings.checkpoint_every_epochs), value)
+        self._save(roles, finished, [*self.history, row])
+
+    def _validate(self, *, figures: bool) -> Row:
+        """Losses and metrics over the whole validation set. Nothing that training depends on is changed by it."""
+        task, settings = self.task, self.settings
+        if self.validation_loader is None:
+            return {}
+        pooled = validate(
+            task,
+            self.forward,
+            self.validation_loader,
+            size=self.validation_size,
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+            device=self.device,
+            precision=self.precision,
+            before_batch=self.stop.check,
+        )
+        with separate_generators(settings.seed, self.device):
+            values = _named("val", self._with_total(pooled.losses) | task.metrics(pooled.predictions))
+            self.journal.figures(task.figures(pooled.predictions) if figures else {}, step=self.state.step)
+        if settings.monitor.startswith("val_") and settings.monitor not in values:
+            raise UserError(
+                f"monitor is '{settings.monitor}', but the task gives {', '.join(values)}; choose one of them."
+            )
+        return values
+
+    def _save(self, roles: Roles, state: TrainState, history: list[Row]) -> None:
+        """Write a checkpoint; the run stands at `state` from the moment when it is on disk."""
+        training = {
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": {} if self.precision.scaler is None else self.precision.scaler.state_dict(),
+            "generators": capture_generators(self.device),
+        }
+        record = {
+            "state": asdict(state),
+            "history": to_json(history),
+            "identity": self.identity,
+            "settings": self.settings.model_dump(mode="json"),
+            "device": str(self.device),
+            "precision": self.precision.name,
+        }
+        name = f"epoch-{state.epoch:04d}-sample-{state.position:09d}"
+        try:
+            self.store.save(name, Checkpoint(cpu_copies(self.task.model.state_dict()), training, record), roles)
+        finally:
+            if self.store.index.last == name:
+                self.state, self.history, self.saved_state, self.saved_at = state, history, state, time.perf_counter()
+
+    def _save_completed_window(self) -> None:
+        """Save the last completed window unless it is on disk already. A window broken off is undone first."""
+        if self.updating:
+            log.warning("stopped while the weights were moving; the run will go on from its last checkpoint")
+            return
+        self.rollback.undo()
+        if self.saved_state is not self.state:
+            self._save(Roles(), self.state, self.history)
+
+    def _refuse(self, what: str, indices: np.ndarray) -> None:
+        names = ", ".join(map(str, indices[:20])) + (", ..." if len(indices) > 20 else "")
+        raise UserError(
+            f"The {what} is not finite at step {self.state.step + 1} of epoch {self.state.epoch + 1}, samples {names}; "
+            "the weights are those before that step. Look for NaN, infinities or empty targets in these samples, or "
+            "lower learning_rate."
+        )
+
+    def _loader(self, samples: Samples) -> Loader:
+        settings = self.settings
+        return Loader(
+            samples,
+            seed=settings.seed,
+            num_workers=settings.num_workers,
+            pin_memory=settings.pin_memory and self.device.type == "cuda",
+            persistent_workers=settings.persistent_workers,
+            prefetch_factor=settings.prefetch_factor,
+        )
+
+    def _total(self, terms: dict[str, Any]) -> Any:
+        """Weighted sum of the loss terms: tensors or numbers."""
+        return sum(self.task.weights.get(term, 1.0) * value for term, value in terms.items())
+
+    def _with_total(self, terms: dict[str, float]) -> Row:
+        return {"loss": self._total(terms), **{f"{term}_loss": value for term, value in terms.items()}}
+
+
+def _named(prefix: str, values: Row) -> Row:
+    return {f"{prefix}_{name}": float(value) for name, value in values.items()}
+
+
+def _due(epoch: int, every: int | None) -> bool:
+    return every is not None and epoch % every == 0
