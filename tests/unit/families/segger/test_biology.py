@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ml_core.errors import UserError
+from ml_core.families.segger.biology import Judge, Markers, find_markers, keep_share, read_reference
+
+
+@pytest.fixture
+def markers() -> Markers:
+    """Two types with two markers each and one gene that both have."""
+    reference = pd.DataFrame(
+        [[5.0, 4.0, 0.0, 0.1, 3.0], [0.1, 0.0, 5.0, 4.0, 3.0]], index=["a", "b"], columns=["a1", "a2", "b1", "b2", "both"]
+    )
+    return find_markers(reference)
+
+
+def judge(markers: Markers, gene: list[int], nucleus: list[int], cells: int = 2) -> Judge:
+    centre = np.stack([np.arange(cells) * 100.0, np.zeros(cells)], axis=1)
+    return Judge(np.array(gene), nucleus=np.array(nucleus), centre_um=centre, markers=markers)
+
+
+def test_pairs_are_markers_of_different_types_that_exclude_each_other(markers: Markers) -> None:
+    assert markers.marker.tolist() == [True, True, True, True, False]
+    assert set(zip(markers.first.tolist(), markers.second.tolist(), strict=True)) == {(0, 2), (0, 3), (1, 2), (1, 3)}
+    assert markers.foreign.tolist() == [[False, False, True, True, False], [True, True, False, False, False]]
+
+
+def test_pure_cells_have_no_coexpression_and_mixed_cells_have(markers: Markers) -> None:
+    gene = [0, 1, 2, 3]
+    pure = judge(markers, gene, [0, 0, 1, 1]).measure(np.array([0, 0, 1, 1]))
+    mixed = judge(markers, gene, [0, 0, 1, 1]).measure(np.array([0, 0, 0, 1]))
+    assert pure["mecr"] == 0
+    assert mixed["mecr"] == pytest.approx(np.mean([1, 0, 1, 0]))  # (a1, b1) and (a2, b1) meet in cell 0
+
+
+def test_contamination_is_the_foreign_share_of_markers_in_cells_of_a_clear_type(markers: Markers) -> None:
+    gene = [0] * 30 + [2] * 30 + [2] * 10
+    nucleus = [0] * 30 + [1] * 30 + [-1] * 10
+    seen = judge(markers, gene, nucleus)
+    assert seen.cell_type.tolist() == [0, 1]
+    assert seen.measure(np.array([0] * 30 + [1] * 30 + [0] * 10))["contamination"] == pytest.approx(10 / 70)
+    assert seen.measure(np.array([0] * 30 + [1] * 30 + [1] * 10))["contamination"] == 0
+
+
+def test_bootstrap_over_blocks_surrounds_the_measure_and_is_paired_by_seed(markers: Markers) -> None:
+    rng = np.random.default_rng(0)
+    cells = 60
+    nucleus = np.repeat(np.arange(cells), 25)
+    gene = np.where(nucleus % 2 == 0, rng.integers(0, 2, len(nucleus)), rng.integers(2, 4, len(nucleus)))
+    gene = np.where(rng.random(len(gene)) < 0.03, 3 - gene, gene)
+    seen = judge(markers, gene.tolist(), nucleus.tolist(), cells)
+    draws = seen.bootstrap(nucleus, draws=400, seed=1)
+    value = seen.measure(nucleus)
+    low, high = np.quantile(draws, [0.025, 0.975], axis=0)
+    assert low[0] < value["mecr"] < high[0]
+    assert low[1] < value["contamination"] < high[1]
+    assert np.array_equal(draws, seen.bootstrap(nucleus, draws=400, seed=1))
+
+
+def test_keep_share_keeps_the_best_scored_of_all_transcripts() -> None:
+    cell, score = np.array([3, 4, -1, 5]), np.array([0.1, 0.9, 9.0, 0.5])
+    assert keep_share(cell, score, 0.5).tolist() == [-1, 4, -1, 5]
+    assert keep_share(cell, score, 1.0).tolist() == [3, 4, -1, 5]
+
+
+def test_a_reference_without_cell_types_or_shared_genes_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "reference.csv"
+    path.write_text("cell,a1\nx,1\n")
+    with pytest.raises(UserError, match="no column 'cell_type'"):
+        read_reference(str(path), ["a1"])
+    path.write_text("cell_type,other\nx,1\n")
+    with pytest.raises(UserError, match="none of the sample's 1 genes"):
+        read_reference(str(path), ["a1"])
