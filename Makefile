@@ -1,6 +1,6 @@
 # `make` lists the targets. Whatever needs Python makes .venv first, once; nothing outside this folder is touched.
 # Recipes run in this folder from wherever make is called, and always as `.venv/bin/python -m ...`: the scripts in
-# .venv/bin do not start when the path has a space in it.
+# .venv/bin carry an absolute path, which a moved folder or one with a space in its name can break.
 
 .DEFAULT_GOAL := help
 
@@ -87,7 +87,7 @@ set-up:
 	        echo "No Python 3.11, 3.12 or 3.13 with venv and pip was found: install one, or name it with PYTHON=/path/to/python." >&2; \
 	        exit 1; \
 	    fi; \
-	    echo "Making .venv with $$("$$python" --version): about 2 GB and a few minutes, once."; \
+	    echo "Making .venv with $$("$$python" --version): about 2.3 GB and 2 to 4 minutes, once."; \
 	    "$$python" -m venv --clear .venv || exit 1; \
 	else \
 	    echo "Bringing .venv up to date with pyproject.toml and constraints.txt."; \
