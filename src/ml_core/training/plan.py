@@ -28,7 +28,10 @@ class EpochPlan:
     def order(self, epoch: int) -> np.ndarray:
         """Sample indices of an epoch, int64 [size]."""
         if self.own is not None:
-            return np.asarray(self.own.order(seed=self.seed, epoch=epoch, size=self.size), dtype=np.int64)
+            order = np.asarray(self.own.order(seed=self.seed, epoch=epoch, size=self.size), dtype=np.int64)
+            if order.shape != (self.size,):
+                raise UserError(f"The samples' order of epoch {epoch}: expected {self.size} sample indices, found {len(order)}.")
+            return order
         random = np.random.default_rng([self.seed, epoch])
         if self.weights is not None:
             upper: np.ndarray = np.cumsum(self.weights, dtype=np.float64)

@@ -24,8 +24,9 @@ Row = dict[str, float]
 class Recorder:
     """Told what happens; each method does nothing unless a subclass wants to know.
 
-    A row of `step` has epoch, step, epoch_step, loss, <term>_loss, running_loss (the epoch's mean so far), learning_rate,
-    gradient_norm, samples_per_second, seconds, memory_gb; a row of `epoch` has train_* and val_* instead of the losses.
+    A row of `step` has epoch, step, epoch_step, loss, <term>_loss, running_loss (the epoch's mean so far),
+    learning_rate, gradient_norm, samples_per_second, seconds, memory_gb; a row of `epoch` has train_* and val_*
+    instead of the losses.
     """
 
     def step(self, row: Row) -> None:

@@ -57,7 +57,7 @@ class TrainingSettings(Settings):
     onecycle_final_div: float = setting(400.0, description="onecycle ends at its start / onecycle_final_div", ge=1)
     frozen: list[str] = setting(
         [],
-        description="Parts that are not trained: modules or parameters by name, with wildcards (encoder, encoder.layers.*)",
+        description="Parts that are not trained: modules or parameters by name, with wildcards (encoder.layers.*)",
     )
 
     # ---- what is best, and when to stop

@@ -98,8 +98,8 @@ def begin(
 
     if state.resume_count >= settings.resume_limit:
         raise UserError(
-            f"This run was resumed {state.resume_count} times without finishing an epoch, which is its resume_limit; its "
-            f"last checkpoint {path} is untouched. Find in the log what ends it, then start it again with a higher "
+            f"This run was resumed {state.resume_count} times without finishing an epoch, as often as resume_limit allows; "
+            f"its last checkpoint {path} is untouched. Find in the log what ends it, then start it again with a higher "
             f"resume_limit, or delete {store.directory.parent} to begin anew."
         )
     checkpoint = store.load(path)
@@ -134,6 +134,6 @@ def _refuse_changes(before: dict[str, Any], now: dict[str, Any], path: Path) -> 
     changes = differences(before, now)
     if changes:
         raise UserError(
-            f"{path}: this run was made otherwise ({'; '.join(changes)}); go back to what it was made with, or train in "
+            f"{path}: this run was made otherwise ({'; '.join(changes)}); go back to that, or train in "
             "another directory."
         )

@@ -265,7 +265,7 @@ class _Run:
             loss = self._total(shares)
             if shares:
                 self.precision.backward(loss)
-            losses.append(loss)
+            losses.append(loss.detach() if shares else 0.0)
             for term, share in shares.items():
                 terms[term] += share.detach()
         return terms, totals, losses

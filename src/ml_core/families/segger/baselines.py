@@ -6,8 +6,8 @@ Each gives a score [transcripts, candidates] for the same candidates; the best-s
 from __future__ import annotations
 
 import numpy as np
-from sklearn.decomposition import TruncatedSVD
-from sklearn.neighbors import NearestNeighbors
+
+from ml_core.families.segger.expression import Profiles
 
 COMPONENTS, NEIGHBOURS, PRIOR = 15, 25, 10.0  # of the smoothed profiles
 SCALE_UM = 4.0  # distance that weighs as much as one nat of likelihood
@@ -23,22 +23,6 @@ def nearest_centroid(offset_um: np.ndarray) -> np.ndarray:
     return -np.hypot(offset_um[..., 0], offset_um[..., 1])
 
 
-def smoothed_profiles(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Gene profile of each nucleus, pooled over its nearest nuclei in expression space.
-
-    counts: nuclear transcripts [nuclei, genes]. Returns probabilities [nuclei, genes] and the background's [genes].
-    """
-    nuclei, genes = counts.shape
-    background = counts.sum(axis=0) + 1.0
-    background /= background.sum()
-    share = np.log1p(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1) * 100)
-    components = min(COMPONENTS, genes - 1, nuclei)
-    embedded = TruncatedSVD(components, random_state=0).fit_transform(share)
-    neighbours = NearestNeighbors(n_neighbors=min(NEIGHBOURS, nuclei)).fit(embedded)
-    pooled = counts[neighbours.kneighbors(embedded, return_distance=False)].sum(axis=1) + PRIOR * background
-    return pooled / pooled.sum(axis=1, keepdims=True), background
-
-
 def likelihood(
     gene: np.ndarray, candidate: np.ndarray, distance_um: np.ndarray, *, counts: np.ndarray, scale_um: float = SCALE_UM
 ) -> np.ndarray:
@@ -46,8 +30,7 @@ def likelihood(
 
     gene: [transcripts]. candidate: nucleus index, -1 pad, [transcripts, candidates]. counts: [nuclei, genes].
     """
-    profile, background = smoothed_profiles(counts)
-    ratio = np.log(profile / background)
+    ratio = Profiles.of(counts, neighbours=NEIGHBOURS, prior=PRIOR, components=COMPONENTS).ratio
     return np.where(candidate >= 0, ratio[candidate, gene[:, None]] - distance_um / scale_um, -np.inf)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ml_core.families.segger.data import Tiles
 
+SHARE_WEIGHT = 4.0  # a share that is off by 1 % counts as much as 4 % of all inner borders
 DENSITY_WEIGHT = 0.25  # one standard deviation of block density counts as much as a quarter of all inner borders
 
 
@@ -16,7 +17,8 @@ DENSITY_WEIGHT = 0.25  # one standard deviation of block density counts as much 
 class Blocks:
     """Sibling tiles of the k-d cuts, so that each block is a rectangle and all of them cover the sample.
 
-    **Shapes**, b blocks: of_tile [t] int64; rectangles [b, 4] um: least x, least y, greatest x, greatest y; transcripts [b].
+    **Shapes**, b blocks: of_tile [t] int64; rectangles [b, 4] um: least x, least y, greatest x, greatest y; transcripts
+    [b].
     """
 
     of_tile: np.ndarray
@@ -52,12 +54,14 @@ def group_tiles(tiles: Tiles, *, count: int) -> Blocks:
     sizes = np.array([last - first for first, last in ranges])
     of_tile = np.repeat(np.arange(count), sizes)
     firsts = np.array([first for first, _ in ranges])
-    rectangles = np.hstack([np.minimum.reduceat(tiles.regions[:, :2], firsts), np.maximum.reduceat(tiles.regions[:, 2:], firsts)])
+    rectangles = np.hstack(
+        [np.minimum.reduceat(tiles.regions[:, :2], firsts), np.maximum.reduceat(tiles.regions[:, 2:], firsts)]
+    )
     return Blocks(of_tile, rectangles, np.add.reduceat(np.diff(tiles.owned_offsets), firsts))
 
 
 def best_assignment(blocks: Blocks, *, shares: tuple[float, float, float], draws: int, seed: int) -> np.ndarray:
-    """Split [b] int8 of each block: of `draws` random deals the one with the best shares, densities and shortest borders."""
+    """Split [b] int8 of each block: of `draws` random deals that with the best shares, densities and borders."""
     b = len(blocks.transcripts)
     rng = np.random.default_rng(seed)
     rank = np.argsort(np.argsort(rng.random((draws, b)), axis=1), axis=1)
@@ -74,7 +78,8 @@ def best_assignment(blocks: Blocks, *, shares: tuple[float, float, float], draws
     borders = blocks.borders()
     uncut = np.einsum("dbs,bc,dcs->d", member, borders, member, optimize=True)
     cut = 1 - uncut / max(float(borders.sum()), 1e-9)
-    score = np.abs(realised - np.array(shares)).sum(axis=1) + DENSITY_WEIGHT * off_density + cut
+    off_share = np.abs(realised - np.array(shares)).max(axis=1)
+    score = SHARE_WEIGHT * off_share + DENSITY_WEIGHT * off_density + cut
     return deal[int(np.argmin(score))].astype(np.int8)
 
 
@@ -84,6 +89,8 @@ def _branches(first: int, last: int, count: int) -> Iterator[tuple[int, int]]:
         yield first, last
         return
     middle = first + (last - first) // 2
-    left = min(max(round(count * (middle - first) / (last - first)), 1, count - (last - middle)), count - 1, middle - first)
+    left = min(
+        max(round(count * (middle - first) / (last - first)), 1, count - (last - middle)), count - 1, middle - first
+    )
     yield from _branches(first, middle, left)
     yield from _branches(middle, last, count - left)

@@ -58,8 +58,9 @@ class Graph:
 class Tiles:
     """`t` tiles; tile i owns owned[owned_offsets[i]:owned_offsets[i + 1]] and sees the halo's slice as well.
 
-    **Shapes**: owned [n] int32 and halo [h] int32, graph transcripts, ascending within a tile; offsets [t + 1] int64; boxes
-    [t, 4] float32 um: least x, least y, greatest x, greatest y of the owned; regions [t, 4]: the tile's part of the plane.
+    **Shapes**: owned [n] int32 and halo [h] int32, graph transcripts, ascending within a tile; offsets [t + 1] int64;
+    boxes [t, 4] float32 um: least x, least y, greatest x, greatest y of the owned; regions [t, 4]: the tile's part of
+    the plane.
     """
 
     owned: np.ndarray
@@ -83,8 +84,8 @@ class Tiles:
 class Splits:
     """Which split everything belongs to: 0, 1, 2 as in `SPLITS`.
 
-    **Shapes**: transcript [n] int8; supervised [n] bool: far from other splits, and not of a nucleus that is in two; nucleus
-    [m] int8 by its centroid's tile; tile [t] int8; block [t] int32.
+    **Shapes**: transcript [n] int8; supervised [n] bool: far from other splits, and not of a nucleus that is in two;
+    nucleus [m] int8 by its centroid's tile; tile [t] int8; block [t] int32.
     """
 
     transcript: np.ndarray

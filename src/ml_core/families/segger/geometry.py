@@ -69,7 +69,10 @@ class Polygons:
         """[m] long axis / short axis (>= 1) of the ellipse with the polygon's second moments, at most 100."""
         a, b, cross = self._edges_around(self.centroids)
         second = self._sums((a * a + a * b + b * b) * cross[:, None]) / 12
-        mixed = self._sums((a[:, 0] * b[:, 1] + b[:, 0] * a[:, 1] + 2 * (a * a[:, ::-1] + b * b[:, ::-1])[:, 0]) * cross) / 24
+        mixed = (
+            self._sums((a[:, 0] * b[:, 1] + b[:, 0] * a[:, 1] + 2 * (a * a[:, ::-1] + b * b[:, ::-1])[:, 0]) * cross)
+            / 24
+        )
         mean, half = np.abs(second.sum(1)) / 2, np.hypot((second[:, 0] - second[:, 1]) / 2, mixed)
         return np.sqrt((mean + half + 1e-12) / np.maximum(mean - half, (mean + half + 1e-12) / 1e4))
 
@@ -82,7 +85,9 @@ class Polygons:
 
     def joined_with(self, others: Polygons) -> Polygons:
         """These polygons, then the others."""
-        return Polygons(np.concatenate([self.xy, others.xy]), np.concatenate([self.offsets, self.offsets[-1] + others.offsets[1:]]))
+        return Polygons(
+            np.concatenate([self.xy, others.xy]), np.concatenate([self.offsets, self.offsets[-1] + others.offsets[1:]])
+        )
 
     def to_shapely(self) -> np.ndarray:
         """[m] shapely geometries; degenerate rings become lines or points."""
@@ -96,10 +101,14 @@ class Polygons:
 
     def _sums(self, values: np.ndarray) -> np.ndarray:
         """Sum over each ring's vertices, in float64."""
-        return np.add.reduceat(values.astype(np.float64), self.offsets[:-1], axis=0) if len(self) else values[:0].astype(np.float64)
+        return (
+            np.add.reduceat(values.astype(np.float64), self.offsets[:-1], axis=0)
+            if len(self)
+            else values[:0].astype(np.float64)
+        )
 
     def _edges_around(self, centre: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Starts and ends [vertices, 2] of all edges about their polygon's `centre`, and their cross products [vertices]."""
+        """Starts and ends [vertices, 2] of all edges about their polygon's `centre`, and cross products [vertices]."""
         a = self.xy.astype(np.float64) - centre[self.owner]
         b = a[self.following]
         return a, b, a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
@@ -115,7 +124,9 @@ def convex_hulls(points: np.ndarray, *, group: np.ndarray, groups: int) -> Polyg
     if groups == 0:
         return Polygons(np.zeros((0, 2), np.float32), np.zeros(1, np.int64))
     assert np.all(np.bincount(group[rows], minlength=groups)), "a group without points has no hull"
-    hulls = shapely.convex_hull(shapely.multipoints(shapely.points(points[rows].astype(np.float64)), indices=group[rows]))
+    hulls = shapely.convex_hull(
+        shapely.multipoints(shapely.points(points[rows].astype(np.float64)), indices=group[rows])
+    )
     return from_shapely(hulls)
 
 

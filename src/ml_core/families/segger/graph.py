@@ -1,4 +1,4 @@
-"""Edges of the whole sample, made once: transcript to transcript, and transcript to candidate nuclei in several views."""
+"""Edges of the whole sample, made once: transcript to transcript, and transcript to candidate nuclei by view."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def build(run: StageRun) -> Summary:
     """Sort the kept transcripts, connect them, and find the candidates of each in every view."""
     settings: GraphSettings = run.settings
     source = run.inputs["transcripts"]
-    table = pq.read_table(source.path("transcripts.parquet"), columns=["x_um", "y_um", "z_um", "gene", "status", "nucleus"])
+    table = pq.read_table(
+        source.path("transcripts.parquet"), columns=["x_um", "y_um", "z_um", "gene", "status", "nucleus"]
+    )
     column = {name: table[name].to_numpy() for name in table.column_names}
     nuclei = Polygons(np.load(source.path("nuclei_xy.npy")), np.load(source.path("nuclei_offsets.npy")))
 
@@ -34,18 +36,26 @@ def build(run: StageRun) -> Summary:
     kept = np.flatnonzero(column["status"] == KEPT)
     points = np.stack([column["x_um"][kept], column["y_um"][kept]], axis=1)
     strips = Strips.of(points)
-    rows, xy, strips = kept[strips.order], points[strips.order], strips.as_sorted()
-    gene, nucleus = column["gene"][rows], column["nucleus"][rows]
+    rows = kept[strips.order]
+    xy, nucleus, strips = points[strips.order], column["nucleus"][rows], strips.as_sorted()
     neighbours = nearest_neighbours(xy, k=settings.k_tx, max_distance_um=settings.dist_tx_um, workers=settings.workers)
-    save_arrays(run.directory, rows=rows, xy=xy, z=column["z_um"][rows], gene=gene, nucleus=nucleus, neighbours=neighbours)
-    _save_view(run.directory, name=FULL, polygons=nuclei, labelled=nucleus >= 0, xy=xy, nucleus=nucleus, strips=strips, settings=settings)
-    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
+    arrays = {"rows": rows, "xy": xy, "z": column["z_um"][rows], "gene": column["gene"][rows]}
+    save_arrays(run.directory, **arrays, nucleus=nucleus, neighbours=neighbours)
 
-    for share in run.progress(settings.shrunken_shares, what="shrunken views"):
-        labelled, polygons = shrink(nuclei, xy=xy, nucleus=nucleus, share=share, min_points=settings.min_transcripts_to_shrink)
-        _save_view(
-            run.directory, name=f"{share:.2f}", polygons=polygons, labelled=labelled, xy=xy, nucleus=nucleus, strips=strips, settings=settings
+    def save_view(name: str, *, polygons: Polygons, labelled: np.ndarray) -> None:
+        found = nearest_polygons(
+            xy, polygons=polygons, k=settings.k_bd, max_distance_um=settings.dist_bd_um, strips=strips
         )
+        counts = np.bincount(nucleus[labelled], minlength=len(polygons))
+        _save_view(run.directory / "views" / name, polygons, found=found, labelled=labelled, counts=counts)
+
+    save_view(FULL, polygons=nuclei, labelled=nucleus >= 0)
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
+    for share in run.progress(settings.shrunken_shares, what="shrunken views"):
+        labelled, polygons = shrink(
+            nuclei, xy=xy, nucleus=nucleus, share=share, min_points=settings.min_transcripts_to_shrink
+        )
+        save_view(f"{share:.2f}", polygons=polygons, labelled=labelled)
     shutil.copy(source.path("genes.json"), run.directory / "genes.json")
     return _summary(run.directory, seconds=seconds, cpu_seconds=cpu_seconds)
 
@@ -68,7 +78,7 @@ def nearest_neighbours(xy: np.ndarray, *, k: int, max_distance_um: float, worker
 
 
 def _without_self(index: np.ndarray, *, own: np.ndarray) -> np.ndarray:
-    """Drop from each row [n, k + 1] the point itself, or the last entry where points at the same place crowded it out."""
+    """Drop from each row [n, k + 1] the point itself, or the last entry where points at one place crowded it out."""
     rest = index[:, 1:].copy()
     for row in np.flatnonzero(index[:, 0] != own):
         others = index[row][index[row] != own[row]]
@@ -96,26 +106,20 @@ def shrink(
 
 def _save_view(
     directory: Path,
-    *,
-    name: str,
     polygons: Polygons,
+    *,
+    found: tuple[np.ndarray, np.ndarray],
     labelled: np.ndarray,
-    xy: np.ndarray,
-    nucleus: np.ndarray,
-    strips: Strips,
-    settings: GraphSettings,
+    counts: np.ndarray,
 ) -> None:
-    candidates, distance = nearest_polygons(
-        xy, polygons=polygons, k=settings.k_bd, max_distance_um=settings.dist_bd_um, strips=strips
-    )
     save_arrays(
-        directory / "views" / name,
+        directory,
         polygon_xy=polygons.xy,
         polygon_offsets=polygons.offsets,
-        features=shape_features(polygons, transcripts=np.bincount(nucleus[labelled], minlength=len(polygons))),
+        features=shape_features(polygons, transcripts=counts),
         centroids=polygons.centroids.astype(np.float32),
-        candidates=candidates,
-        distance=distance,
+        candidates=found[0],
+        distance=found[1],
         labelled=labelled,
     )
 
@@ -126,7 +130,8 @@ def _summary(directory: Path, *, seconds: float, cpu_seconds: float) -> Summary:
     per_transcript = float((graph.neighbours >= 0).sum(axis=1).mean())
     reached = float((full.candidates[:, 0] >= 0).mean())
     summary = Summary(
-        headline=f"{n:,} transcripts with {per_transcript:.1f} neighbours each, {reached:.1%} of them near one of {len(full.polygons):,} nuclei.",
+        headline=f"{n:,} transcripts with {per_transcript:.1f} neighbours each, {reached:.1%} of them near one of "
+        f"{len(full.polygons):,} nuclei.",
         numbers={
             "graph.transcripts": n,
             "graph.nuclei": len(full.polygons),

@@ -19,19 +19,19 @@ def nearest_polygons(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The `k` polygons nearest to each point, at most `max_distance_um` away; the distance inside a polygon is 0.
 
-    Sorted by distance; among polygons that hold the point, by distance to the centroid; then by index. `strips` saves the
-    sort where the caller has sorted `points` already.
+    Sorted by distance; among polygons that hold the point, by distance to the centroid; then by index. `strips` saves
+    the sort where the caller has sorted `points` already.
 
     **Shapes**: points [n, 2] um -> index [n, k] int32 (-1 where there is none), distance [n, k] float32 um (inf there).
     """
     strips = strips or Strips.of(points)
     best = np.full((k, len(points)), _packed(np.array([np.inf], np.float32), polygon=-1)[0])  # [k, n], sorted per point
-    edges = Edges.of(polygons)
+    edges, limit = Edges.of(polygons), max(max_distance_um, ON_THE_BOUNDARY_UM)
     margin = np.array([-max_distance_um, -max_distance_um, max_distance_um, max_distance_um])
     for polygon, places in enumerate(strips.boxes(polygons.boxes + margin)):
         key = edges.order_key(polygon, x=strips.x[places], y=strips.y[places])
         new = _packed(key, polygon=polygon)
-        worth = np.flatnonzero((key <= max_distance_um) & (new < best[-1, places]))
+        worth = np.flatnonzero((key <= limit) & (new < best[-1, places]))
         places, new = places[worth], new[worth]
         for slot in best:  # insertion into k sorted slots
             old = slot[places]
@@ -52,8 +52,8 @@ def _packed(key: np.ndarray, *, polygon: int) -> np.ndarray:
 class Edges:
     """All edges, each as the map of a point to (along, across) the edge, relative to its polygon's centroid.
 
-    **Shapes**: to_edge [2 x vertices, 2] and origin [2 x vertices, 1]: for each polygon first its rows "along", then its
-    rows "across"; length [vertices, 1] um; start_y and end_y [vertices, 1] um about the centroid.
+    **Shapes**: to_edge [2 x vertices, 2] and origin [2 x vertices, 1]: for each polygon first its rows "along", then
+    its rows "across"; length [vertices, 1] um; start_y and end_y [vertices, 1] um about the centroid.
     """
 
     polygons: Polygons
@@ -90,7 +90,9 @@ class Edges:
         key = np.sqrt(beyond.min(axis=0)).astype(np.float32)
         box = self.polygons.boxes[polygon]
         near = np.flatnonzero((x >= box[0]) & (x <= box[2]) & (y >= box[1]) & (y <= box[3]))
-        inside = (self._winding(slice(first, last), y=points[1, near], across=across[:, near]) != 0) | (key[near] < ON_THE_BOUNDARY_UM)
+        inside = (self._winding(slice(first, last), y=points[1, near], across=across[:, near]) != 0) | (
+            key[near] < ON_THE_BOUNDARY_UM
+        )
         held = near[inside]
         key[held] = INSIDE * np.hypot(*points[:, held]).astype(np.float32)
         return key

@@ -27,7 +27,7 @@ class Nuclei:
 
 
 def nuclei_of(sample: Sample, *, kept: np.ndarray, shape: str, min_transcripts: int) -> Nuclei:
-    """Nuclei from polygons where `shape` is "polygons" (or "auto" and there are some), else hulls of their `kept` transcripts.
+    """Nuclei from polygons where `shape` is "polygons" (or "auto" and there are any), else hulls of `kept` ones.
 
     Raises UserError where the sample has neither, or where polygons and transcripts do not overlap.
     """
@@ -36,11 +36,16 @@ def nuclei_of(sample: Sample, *, kept: np.ndarray, shape: str, min_transcripts: 
         _refuse_apart(sample, boundaries)
         return Nuclei(boundaries.ids, boundaries.polygons, _held(sample, boundaries), f"{boundaries.kind}_polygons")
     if shape == "polygons":
-        raise UserError("nuclei: polygons are asked for, but the sample has no boundaries file; set raw.nucleus_boundaries, or nuclei: auto.")
+        raise UserError(
+            "nuclei: polygons are asked for, but the sample has no boundaries file; set raw.nucleus_boundaries, or "
+            "nuclei: auto."
+        )
     if sample.cell is None or sample.in_nucleus is None:
         raise UserError(
-            f"transcripts of {sample.platform}: neither boundaries nor the columns that say which transcripts are nuclear are there "
-            f"(found {', '.join(sample.schema)}); give a boundaries file in raw.nucleus_boundaries or raw.cell_boundaries."
+            f"transcripts of {sample.platform}: neither boundaries nor the columns that say which transcripts are "
+            "nuclear are there "
+            f"(found {', '.join(sample.schema)}); give a boundaries file in raw.nucleus_boundaries or "
+            "raw.cell_boundaries."
         )
     return _derived(sample, kept=kept, min_transcripts=min_transcripts)
 
@@ -52,7 +57,7 @@ def places_in(wanted: list[str], ids: list[str]) -> np.ndarray:
 
 
 def _held(sample: Sample, boundaries: Boundaries) -> np.ndarray:
-    """The vendor's own word where there is one (its image is finer than its polygons), else the polygon around the point."""
+    """The vendor's word where there is one (its image is finer than the polygons), else the polygon that holds it."""
     if boundaries.kind == "nucleus" and sample.cell is not None and sample.in_nucleus is not None:
         return np.where(sample.in_nucleus, places_in(sample.cells, boundaries.ids)[sample.cell], -1).astype(np.int32)
     return nearest_polygons(sample.xy, polygons=boundaries.polygons, k=1, max_distance_um=0.0)[0][:, 0]
@@ -80,7 +85,7 @@ def _refuse_apart(sample: Sample, boundaries: Boundaries) -> None:
     first, last = sample.xy.min(0), sample.xy.max(0)
     if np.any(low > last) or np.any(high < first):
         raise UserError(
-            f"boundaries lie at x {low[0]:.0f}..{high[0]:.0f}, y {low[1]:.0f}..{high[1]:.0f} um, transcripts at x {first[0]:.0f}..{last[0]:.0f}, "
-            f"y {first[1]:.0f}..{last[1]:.0f} um: they do not overlap; give files of one sample in one unit (um), or set "
-            "raw.negate_boundary_y where the y axes point in opposite directions."
+            f"boundaries lie at x {low[0]:.0f}..{high[0]:.0f}, y {low[1]:.0f}..{high[1]:.0f} um, transcripts at "
+            f"x {first[0]:.0f}..{last[0]:.0f}, y {first[1]:.0f}..{last[1]:.0f} um: they do not overlap; give files of "
+            "one sample in one unit (um), or set raw.negate_boundary_y where the y axes point in opposite directions."
         )

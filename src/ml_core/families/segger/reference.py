@@ -21,8 +21,14 @@ def copy_reference(path: Path, target: Path, *, genes: list[str]) -> int:
     present = set(column_names(path))
     shared = [name for name in genes if name in present]
     if not shared:
-        raise UserError(f"{path}: has none of the panel's {len(genes):,} genes as a column, expected cells x genes; turn the table round.")
+        raise UserError(
+            f"{path}: has none of the panel's {len(genes):,} genes as a column, expected cells x genes; turn the "
+            "table round."
+        )
     columns = read_columns(path, required=(CELL_TYPE, *shared), text=(CELL_TYPE,))
-    table = {CELL_TYPE: columns.table[CELL_TYPE], **{gene: pa.array(columns.numbers(gene).astype("float32")) for gene in shared}}
+    table = {
+        CELL_TYPE: columns.table[CELL_TYPE],
+        **{gene: pa.array(columns.numbers(gene).astype("float32")) for gene in shared},
+    }
     pq.write_table(pa.table(table), target, compression="zstd")
     return len(shared)

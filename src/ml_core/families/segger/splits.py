@@ -21,7 +21,10 @@ def build(run: StageRun) -> Summary:
     settings: SplitsSettings = run.settings
     graph, tiles = load_graph(run.inputs["graph"].directory), load_tiles(run.inputs["tiles"].directory)
     if len(tiles) < 3:
-        raise UserError(f"splits: {len(tiles)} tiles cannot make 3 splits; raise tiles.min_tiles or lower tiles.transcripts_per_tile.")
+        raise UserError(
+            f"splits: {len(tiles)} tiles cannot make 3 splits; raise tiles.min_tiles or lower "
+            "tiles.transcripts_per_tile."
+        )
     blocks = group_tiles(tiles, count=min(settings.blocks, len(tiles)))
     shares = (settings.train, settings.validation, settings.test)
     assignment = best_assignment(blocks, shares=shares, draws=settings.draws, seed=settings.seed)
@@ -45,8 +48,8 @@ def split(graph: Graph, *, tiles: Tiles, blocks: Blocks, assignment: np.ndarray,
 def leaks(splits: Splits, *, graph: Graph, seen: Iterable[Tile]) -> dict[str, int]:
     """What the gathered tiles share across splits, counted from their own node and edge lists.
 
-    shared_transcripts and shared_nuclei: in the node lists of two splits; shared_edges: in the edge lists of two splits;
-    crossing_edges: with ends that belong to different splits.
+    shared_transcripts and shared_nuclei: in the node lists of two splits; shared_edges: in the edge lists of two
+    splits; crossing_edges: with ends that belong to different splits.
     """
     transcripts = np.zeros((len(SPLITS), len(graph.rows)), bool)
     nuclei = np.zeros((len(SPLITS), len(splits.nucleus)), bool)
@@ -73,7 +76,9 @@ def _crossing(of: np.ndarray, *, other: np.ndarray, edges: np.ndarray) -> int:
     return int((of[row] != other[edges[row, column]]).sum())
 
 
-def _far_from_others(graph: Graph, *, tiles: Tiles, blocks: Blocks, assignment: np.ndarray, guard_um: float) -> np.ndarray:
+def _far_from_others(
+    graph: Graph, *, tiles: Tiles, blocks: Blocks, assignment: np.ndarray, guard_um: float
+) -> np.ndarray:
     far = np.ones(len(graph.rows), bool)
     block_of = np.repeat(blocks.of_tile, np.diff(tiles.owned_offsets))
     for block, rectangle in enumerate(blocks.rectangles):
@@ -137,5 +142,9 @@ def _summary(graph: Graph, *, tiles: Tiles, blocks: Blocks, splits: Splits, sett
     )
     message = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in found.items())
     summary.check("no_leakage", not any(found.values()), message)
-    summary.check("all_splits_supervised", fewest > 0, f"the poorest split has {fewest:,} nuclear transcripts that may be supervised")
+    summary.check(
+        "all_splits_supervised",
+        fewest > 0,
+        f"the poorest split has {fewest:,} nuclear transcripts that may be supervised",
+    )
     return summary

@@ -22,7 +22,11 @@ def draw_map(path: Path, *, graph: Graph, blocks: Blocks, assignment: np.ndarray
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for (x0, y0, x1, y1), number in zip(blocks.rectangles.tolist(), assignment.tolist(), strict=True):
-        axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, facecolor=COLOURS[number], alpha=0.25, edgecolor="white", linewidth=1.5))
+        axes.add_patch(
+            Rectangle(
+                (x0, y0), x1 - x0, y1 - y0, facecolor=COLOURS[number], alpha=0.25, edgecolor="white", linewidth=1.5
+            )
+        )
     step = -(-len(graph.rows) // MOST_POINTS)
     rows = np.arange(0, len(graph.rows), step)
     rows = rows[splits.supervised[rows]]
@@ -30,7 +34,9 @@ def draw_map(path: Path, *, graph: Graph, blocks: Blocks, assignment: np.ndarray
         mine = rows[splits.transcript[rows] == number]
         axes.plot(*graph.xy[mine].T, ".", markersize=1.2, color=COLOURS[number], rasterized=True, label=name)
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), markerscale=8, frameon=False)
-    axes.set(xlabel="x (um)", ylabel="y (um)", aspect="equal", title="Blocks; dots: transcripts outside the guard bands")
+    axes.set(
+        xlabel="x (um)", ylabel="y (um)", aspect="equal", title="Blocks; dots: transcripts outside the guard bands"
+    )
     axes.invert_yaxis()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=80)

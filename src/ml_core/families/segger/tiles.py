@@ -22,16 +22,20 @@ def build(run: StageRun) -> Summary:
     started, cpu_started = time.perf_counter(), time.process_time()
     count = max(settings.min_tiles, -(-len(xy) // settings.transcripts_per_tile))
     if count > len(xy):
-        raise UserError(f"tiles: {len(xy):,} transcripts cannot be cut into {count} tiles; lower tiles.min_tiles or give a larger sample.")
+        raise UserError(
+            f"tiles: {len(xy):,} transcripts cannot be cut into {count} tiles; lower tiles.min_tiles or give a "
+            "larger sample."
+        )
     tiles = cut_into_tiles(xy, count=count, halo_um=settings.halo_um)
     save_arrays(run.directory, **vars(tiles))
     return _summary(tiles, seconds=time.perf_counter() - started, cpu_seconds=time.process_time() - cpu_started)
 
 
 def cut_into_tiles(xy: np.ndarray, *, count: int, halo_um: float) -> Tiles:
-    """`count` tiles of equal numbers of transcripts (to within one) in k-d order, so that neighbours in number are in space.
+    """`count` tiles with equal numbers of transcripts (to within one), in the order of the k-d cuts.
 
-    halo_um: a transcript is in a tile's halo when it is at most so far from the bounding box of the owned. xy [n, 2] um.
+    halo_um: a transcript is in a tile's halo when it is at most so far from the bounding box of the owned. xy [n, 2]
+    um.
     """
     low, high = xy.min(axis=0), xy.max(axis=0)
     whole = Branch(np.arange(len(xy), dtype=np.int32), np.zeros(0, np.int32), np.concatenate([low, high]))
@@ -46,7 +50,7 @@ def cut_into_tiles(xy: np.ndarray, *, count: int, halo_um: float) -> Tiles:
 
 @dataclass(frozen=True)
 class Branch:
-    """A part of the plane: the transcripts in it, those around it, and its rectangle [4] (least x, y, greatest x, y)."""
+    """A part of the plane: the transcripts in it, those around it, and its rectangle [4] (as in `Tiles.regions`)."""
 
     owned: np.ndarray
     around: np.ndarray
@@ -58,7 +62,9 @@ def _leaves(branch: Branch, *, xy: np.ndarray, count: int, halo_um: float) -> It
         yield branch
         return
     first = count // 2
-    for half, leaves in zip(_halves(branch, xy=xy, share=first / count, halo_um=halo_um), (first, count - first), strict=True):
+    for half, leaves in zip(
+        _halves(branch, xy=xy, share=first / count, halo_um=halo_um), (first, count - first), strict=True
+    ):
         yield from _leaves(half, xy=xy, count=leaves, halo_um=halo_um)
 
 
@@ -97,7 +103,8 @@ def _summary(tiles: Tiles, *, seconds: float, cpu_seconds: float) -> Summary:
     overlap = (n + len(tiles.halo)) / n
     owners = np.bincount(tiles.owned, minlength=n)
     summary = Summary(
-        headline=f"{len(tiles):,} tiles of {sizes.min():,} to {sizes.max():,} transcripts; each is seen {overlap:.2f} times.",
+        headline=f"{len(tiles):,} tiles of {sizes.min():,} to {sizes.max():,} transcripts; each is seen "
+        f"{overlap:.2f} times.",
         numbers={
             "tiles.count": len(tiles),
             "tiles.smallest": int(sizes.min()),
@@ -108,5 +115,9 @@ def _summary(tiles: Tiles, *, seconds: float, cpu_seconds: float) -> Summary:
             "tiles.transcripts_per_cpu_second": n / cpu_seconds,
         },
     )
-    summary.check("owned_once", bool(np.all(owners == 1)), f"{int((owners != 1).sum()):,} of {n:,} transcripts are not owned exactly once")
+    summary.check(
+        "owned_once",
+        bool(np.all(owners == 1)),
+        f"{int((owners != 1).sum()):,} of {n:,} transcripts are not owned exactly once",
+    )
     return summary

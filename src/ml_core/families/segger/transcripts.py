@@ -1,4 +1,4 @@
-"""One table of every input row in input order: gene, quality, status, vendor's cell, nucleus; and the nuclei's polygons."""
+"""One table of every input row in input order: gene, quality, status, vendor's cell, nucleus; and all nuclei."""
 
 from __future__ import annotations
 
@@ -53,7 +53,9 @@ def build(run: StageRun) -> Summary:
     _write_nuclei(run.directory, nuclei, kept=status == KEPT)
     reference_genes = 0
     if "reference" in source["files"]:
-        reference_genes = copy_reference(raw.path(source["files"]["reference"]), run.directory / "reference.parquet", genes=genes)
+        reference_genes = copy_reference(
+            raw.path(source["files"]["reference"]), run.directory / "reference.parquet", genes=genes
+        )
     return _summary(sample, status=status, prefix=prefix, genes=genes, nuclei=nuclei, reference_genes=reference_genes)
 
 
@@ -65,7 +67,9 @@ def control_prefix_of(features: list[str], *, prefixes: list[str]) -> list[str |
 def _columns(sample: Sample, *, gene: np.ndarray, status: np.ndarray, nuclei: Nuclei) -> dict[str, pa.Array]:
     n = len(status)
     cell = sample.cell if sample.cell is not None else np.full(n, -1, np.int32)
-    features = pa.DictionaryArray.from_arrays(pa.array(sample.feature, mask=sample.feature < 0), pa.array(sample.features))
+    features = pa.DictionaryArray.from_arrays(
+        pa.array(sample.feature, mask=sample.feature < 0), pa.array(sample.features)
+    )
     return {
         "transcript_id": pa.array(sample.transcript_id),
         "x_um": pa.array(sample.xy[:, 0]),
@@ -84,18 +88,20 @@ def _columns(sample: Sample, *, gene: np.ndarray, status: np.ndarray, nuclei: Nu
 def _truth(raw: Artifact, *, sample: Sample, nuclei: Nuclei) -> dict[str, pa.Array]:
     """The simulator's true cell of every transcript, and the nucleus of that cell."""
     truth = pq.read_table(raw.path("truth.parquet"))
-    assert np.array_equal(truth["transcript_id"].to_numpy(), sample.transcript_id), "truth is in another order than the transcripts"
+    assert np.array_equal(truth["transcript_id"].to_numpy(), sample.transcript_id), (
+        "truth is in another order than the transcripts"
+    )
     cell = truth["cell"].to_numpy()
-    return {"true_cell": pa.array(cell), "true_nucleus": pa.array(_nucleus_of_true_cell(raw, nuclei)[cell])}
-
-
-def _nucleus_of_true_cell(raw: Artifact, nuclei: Nuclei) -> np.ndarray:
-    return places_in(pq.read_table(raw.path("true_cells.parquet"))["cell_id"].to_pylist(), nuclei.ids)
+    nucleus_of_cell = places_in(pq.read_table(raw.path("true_cells.parquet"))["cell_id"].to_pylist(), nuclei.ids)
+    return {"true_cell": pa.array(cell), "true_nucleus": pa.array(nucleus_of_cell[cell])}
 
 
 def _write_names(directory: Path, *, genes: list[str], sample: Sample) -> None:
     (directory / "genes.json").write_text(json.dumps(genes, indent=0) + "\n")
-    cells = {"vendor_cell": pa.array(np.arange(len(sample.cells), dtype=np.int32)), "cell_id": pa.array(sample.cells, pa.string())}
+    cells = {
+        "vendor_cell": pa.array(np.arange(len(sample.cells), dtype=np.int32)),
+        "cell_id": pa.array(sample.cells, pa.string()),
+    }
     pq.write_table(pa.table(cells), directory / "vendor_cells.parquet")
 
 
@@ -119,13 +125,25 @@ def _write_nuclei(directory: Path, nuclei: Nuclei, *, kept: np.ndarray) -> None:
 def _refuse_nothing_kept(status: np.ndarray, *, settings: TranscriptsSettings) -> None:
     if not np.any(status == KEPT):
         raise UserError(
-            f"transcripts: all {len(status):,} rows are filtered ({np.sum(status == LOW_QV):,} below min_qv {settings.min_qv:g}, "
+            f"transcripts: all {len(status):,} rows are filtered ({np.sum(status == LOW_QV):,} below min_qv "
+            f"{settings.min_qv:g}, "
             f"{np.sum(status == CONTROL):,} controls); lower min_qv or mend control_prefixes."
         )
 
 
+def _nuclear_without_nucleus(sample: Sample, nuclei: Nuclei, *, kept: np.ndarray) -> int:
+    """Kept transcripts that the vendor calls nuclear, but whose nucleus has no polygon (at the edge of a cut, say)."""
+    return 0 if sample.in_nucleus is None else int((sample.in_nucleus & kept & (nuclei.of < 0)).sum())
+
+
 def _summary(
-    sample: Sample, *, status: np.ndarray, prefix: list[str | None], genes: list[str], nuclei: Nuclei, reference_genes: int
+    sample: Sample,
+    *,
+    status: np.ndarray,
+    prefix: list[str | None],
+    genes: list[str],
+    nuclei: Nuclei,
+    reference_genes: int,
 ) -> Summary:
     n, kept = len(status), status == KEPT
     nuclear = kept & (nuclei.of >= 0)
@@ -135,6 +153,7 @@ def _summary(
         "transcripts.genes": len(genes),
         "transcripts.nuclear_share": float(nuclear.sum() / kept.sum()),
         "transcripts.nuclei": len(nuclei.ids),
+        "transcripts.nuclear_without_nucleus": _nuclear_without_nucleus(sample, nuclei, kept=kept),
         "transcripts.vendor_cells": len(sample.cells),
         "transcripts.boundaries_dropped": sample.boundaries.dropped if sample.boundaries else 0,
         "transcripts.reference_genes": reference_genes,
@@ -145,7 +164,8 @@ def _summary(
         if name is not None:
             by_prefix[name] = by_prefix.get(name, 0) + count
     summary = Summary(
-        headline=f"{kept.sum():,} of {n:,} {sample.platform} transcripts kept, {len(nuclei.ids):,} nuclei ({nuclei.source}).",
+        headline=f"{kept.sum():,} of {n:,} {sample.platform} transcripts kept, {len(nuclei.ids):,} nuclei "
+        f"({nuclei.source}).",
         numbers=numbers,
         tables={
             "Filtered transcripts": [
@@ -156,6 +176,9 @@ def _summary(
         },
     )
     summary.check(
-        "schema", bool(nuclear.any()), f"{nuclear.sum():,} kept transcripts lie in {len(np.unique(nuclei.of[nuclear])):,} of {len(nuclei.ids):,} nuclei"
+        "schema",
+        bool(nuclear.any()),
+        f"{nuclear.sum():,} kept transcripts lie in {len(np.unique(nuclei.of[nuclear])):,} of {len(nuclei.ids):,} "
+        "nuclei",
     )
     return summary

@@ -31,6 +31,7 @@ def platform_of(transcripts: Path) -> str:
             return name
     expected = "; ".join(f"{name}: {', '.join(required)}" for name, required in SIGNS.items())
     raise UserError(
-        f"{transcripts}: has the columns {', '.join(sorted(present)[:20])}, which are those of no known platform ({expected}); "
+        f"{transcripts}: has the columns {', '.join(sorted(present)[:20])}, which are those of no known platform "
+        f"({expected}); "
         "rename the columns, or set raw.platform to see which one is missing."
     )

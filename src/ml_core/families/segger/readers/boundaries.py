@@ -12,7 +12,9 @@ from ml_core.families.segger.readers.columns import NOBODY, Columns, read_column
 from ml_core.families.segger.readers.sample import Boundaries
 
 
-def read_vertices(path: Path, *, cell: str, x: str, y: str, kind: str, part: str | None = None, negate_y: bool = False) -> Boundaries:
+def read_vertices(
+    path: Path, *, cell: str, x: str, y: str, kind: str, part: str | None = None, negate_y: bool = False
+) -> Boundaries:
     """One polygon per cell from the columns `cell`, `x` and `y` (um); a change of `part` also starts a new polygon.
 
     Where a cell has several polygons the largest is kept. Raises UserError for polygons with fewer than 3 points.
@@ -31,7 +33,9 @@ def largest_per_cell(polygons: Polygons, *, of: np.ndarray, ids: list[str], kind
     order = np.lexsort((-polygons.areas, of))
     first = np.append(True, of[order][1:] != of[order][:-1]) & (of[order] >= 0)
     keep = order[first]
-    return Boundaries([ids[code] for code in of[keep].tolist()], polygons.take(keep), kind, dropped=len(polygons) - len(keep))
+    return Boundaries(
+        [ids[code] for code in of[keep].tolist()], polygons.take(keep), kind, dropped=len(polygons) - len(keep)
+    )
 
 
 def _starts(columns: Columns, code: np.ndarray, *, part: str | None) -> np.ndarray:
@@ -56,6 +60,8 @@ def _refuse_too_few(polygons: Polygons, starts: np.ndarray, *, path: Path, names
     small = np.flatnonzero(np.diff(polygons.offsets) < 3)
     if len(small):
         raise UserError(
-            f"{path}: the polygon of cell '{names[small[0]]}' (data row {starts[small[0]] + 1}) has fewer than 3 different points, as have "
-            f"{len(small) - 1:,} others; expected closed rings in contiguous rows; sort the rows by cell, or remove these polygons."
+            f"{path}: the polygon of cell '{names[small[0]]}' (data row {starts[small[0]] + 1}) has fewer than 3 "
+            "different points, as have "
+            f"{len(small) - 1:,} others; expected closed rings in contiguous rows; sort the rows by cell, or remove "
+            "these polygons."
         )

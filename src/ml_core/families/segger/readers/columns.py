@@ -41,7 +41,9 @@ class Columns:
         column = self.table[name]
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
-        if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_boolean(column.type)):
+        if not (
+            pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_boolean(column.type)
+        ):
             example = column[0].as_py() if len(column) else None
             raise UserError(
                 f"{self.path}: column '{name}' has type {column.type} (first value {example!r}), expected numbers; "
@@ -51,7 +53,8 @@ class Columns:
         bad = np.flatnonzero(~np.isfinite(values))
         if len(bad):
             raise UserError(
-                f"{self.path}: column '{name}' has no number in data row {bad[0] + 1} (and {len(bad) - 1:,} more rows), "
+                f"{self.path}: column '{name}' has no number in data row {bad[0] + 1} (and {len(bad) - 1:,} more "
+                "rows), "
                 "expected a finite number; remove or mend these rows."
             )
         return values
@@ -73,15 +76,20 @@ class Columns:
     def identifiers(self, name: str) -> np.ndarray:
         """[rows] integers or strings, all different. UserError with the first one that stands there twice."""
         column = self.table[name]
-        values = column.to_numpy() if pa.types.is_integer(column.type) else np.array(self._text(name).to_pylist(), object)
+        values = (
+            column.to_numpy() if pa.types.is_integer(column.type) else np.array(self._text(name).to_pylist(), object)
+        )
         if column.null_count:
-            raise UserError(f"{self.path}: column '{name}' has {column.null_count:,} empty values; give every row its id.")
+            raise UserError(
+                f"{self.path}: column '{name}' has {column.null_count:,} empty values; give every row its id."
+            )
         counted = pc.value_counts(column)
         if len(counted) != len(values):
             repeated = counted.filter(pc.greater(counted.field("counts"), 1)).field("values")
             rows = np.flatnonzero(pc.equal(column, repeated[0]).to_numpy())[:2] + 1
             raise UserError(
-                f"{self.path}: column '{name}' has {len(repeated):,} ids more than once (first {repeated[0].as_py()!r} in data rows "
+                f"{self.path}: column '{name}' has {len(repeated):,} ids more than once (first "
+                f"{repeated[0].as_py()!r} in data rows "
                 f"{rows[0]} and {rows[1]}), expected each id once; remove the repeated rows."
             )
         return values
@@ -93,16 +101,22 @@ class Columns:
         try:
             return column.cast(pa.string())
         except pa.ArrowInvalid as error:
-            raise UserError(f"{self.path}: column '{name}' is not UTF-8 text ({error}); write the file anew as UTF-8.") from error
+            raise UserError(
+                f"{self.path}: column '{name}' is not UTF-8 text ({error}); write the file anew as UTF-8."
+            ) from error
 
 
-def read_columns(path: Path, *, required: Sequence[str], optional: Sequence[str] = (), text: Sequence[str] = ()) -> Columns:
-    """The required columns and those optional ones that are there. `text`: columns of a CSV that are never taken as numbers.
+def read_columns(
+    path: Path, *, required: Sequence[str], optional: Sequence[str] = (), text: Sequence[str] = ()
+) -> Columns:
+    """The required columns and those optional ones that are there. `text`: columns of a CSV that are never numbers.
 
     Raises UserError where the file cannot be read, has no rows, or lacks a required column.
     """
     if path.stat().st_size == 0:
-        raise UserError(f"{path}: is empty (0 bytes), expected a table with {', '.join(required)}; copy the file again.")
+        raise UserError(
+            f"{path}: is empty (0 bytes), expected a table with {', '.join(required)}; copy the file again."
+        )
     present = column_names(path)
     missing = [name for name in required if name not in present]
     if missing:
@@ -130,7 +144,9 @@ def column_names(path: Path) -> list[str]:
         with opener(path, "rt", encoding="utf-8") as file:
             return [name.strip().strip('"') for name in file.readline().rstrip("\r\n").split(",")]
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start}); write the file anew as UTF-8.") from error
+        raise UserError(
+            f"{path}: is not UTF-8 text ({error.reason} at byte {error.start}); write the file anew as UTF-8."
+        ) from error
     except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
         raise _unreadable(path, error) from error
 

@@ -19,7 +19,9 @@ NOBODY = "0"
 
 def read(transcripts: Path, *, pixel_size_um: float) -> Sample:
     """A CosMx sample in um; z planes are left in their own numbering. There is no qv."""
-    columns = read_columns(transcripts, required=REQUIRED, optional=OPTIONAL, text=("target", "cell_ID", "fov", "CellComp"))
+    columns = read_columns(
+        transcripts, required=REQUIRED, optional=OPTIONAL, text=("target", "cell_ID", "fov", "CellComp")
+    )
     feature, features = columns.codes("target")
     cell, cells = _cells_of_all_fields(*columns.codes("fov"), *columns.codes("cell_ID", nobody=(NOBODY,)))
     in_nucleus = None
@@ -41,7 +43,9 @@ def read(transcripts: Path, *, pixel_size_um: float) -> Sample:
     )
 
 
-def _cells_of_all_fields(fov: np.ndarray, fovs: list[str], cell: np.ndarray, cells: list[str]) -> tuple[np.ndarray, list[str]]:
+def _cells_of_all_fields(
+    fov: np.ndarray, fovs: list[str], cell: np.ndarray, cells: list[str]
+) -> tuple[np.ndarray, list[str]]:
     """Codes and names "fov_cell" over all fields of view; -1 stays -1."""
     pair = np.where(cell >= 0, fov.astype(np.int64) * len(cells) + cell, -1)
     there, code = np.unique(pair, return_inverse=True)

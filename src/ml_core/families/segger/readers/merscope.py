@@ -56,7 +56,10 @@ def _wkb(path: Path, *, negate_y: bool) -> Boundaries:
     code, ids = columns.codes("EntityID")
     geometry = columns.table["Geometry"]
     if not (pa.types.is_binary(geometry.type) or pa.types.is_large_binary(geometry.type)):
-        raise UserError(f"{path}: column 'Geometry' has type {geometry.type}, expected WKB (binary); use the .parquet of the export.")
+        raise UserError(
+            f"{path}: column 'Geometry' has type {geometry.type}, expected WKB (binary); use the .parquet of the "
+            "export."
+        )
     try:
         shapes = shapely.from_wkb(np.array(geometry.to_pylist(), object))
     except shapely.errors.GEOSException as error:

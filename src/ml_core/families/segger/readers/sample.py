@@ -26,9 +26,9 @@ class Boundaries:
 class Sample:
     """All transcripts of a file in the file's order.
 
-    **Shapes**, n rows: transcript_id [n] (integers or strings), xy [n, 2] float32 um, z [n] float32 um, feature [n] int32
-    into `features`, qv [n] float32 or None, cell [n] int32 into `cells` (-1 none) or None, in_nucleus [n] bool or None.
-    schema: column -> "type in the file" of every column that was read.
+    **Shapes**, n rows: transcript_id [n] (integers or strings), xy [n, 2] float32 um, z [n] float32 um, feature [n]
+    int32 into `features`, qv [n] float32 or None, cell [n] int32 into `cells` (-1 none) or None, in_nucleus [n] bool or
+    None. schema: column -> "type in the file" of every column that was read.
     """
 
     platform: str

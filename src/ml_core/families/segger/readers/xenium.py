@@ -25,7 +25,9 @@ def read(transcripts: Path, *, nucleus_boundaries: Path | None = None) -> Sample
     cell, cells = columns.codes("cell_id", nobody=NOBODY_OLD_CSV) if "cell_id" in columns else (None, [])
     boundaries = None
     if nucleus_boundaries is not None:
-        boundaries = read_vertices(nucleus_boundaries, cell="cell_id", x="vertex_x", y="vertex_y", part="label_id", kind="nucleus")
+        boundaries = read_vertices(
+            nucleus_boundaries, cell="cell_id", x="vertex_x", y="vertex_y", part="label_id", kind="nucleus"
+        )
     return Sample(
         platform="xenium",
         transcript_id=columns.identifiers("transcript_id") if "transcript_id" in columns else np.arange(len(columns)),

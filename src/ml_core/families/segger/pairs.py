@@ -1,0 +1,70 @@
+"""What is known of a transcript and a nucleus before any learning: the features of a candidate edge."""
+
+from __future__ import annotations
+
+import numpy as np
+
+GEOMETRY = 13  # features of `geometry`
+CONTEXT = 2  # features of `context`
+FAR_UM = 20.0  # stands for "no such nucleus near": beyond every candidate
+
+
+def geometry(
+    distance: np.ndarray, centre: np.ndarray, *, others: np.ndarray, shape: np.ndarray, crowding: np.ndarray
+) -> np.ndarray:
+    """Geometric features [n, k, GEOMETRY] of pairs, all of order one.
+
+    distance [n, k] um to the polygon, inf where there is none; centre [n, k] um to the centroid; others [n, k] um to the
+    nearest other candidate's polygon; shape [n, k, 5], the nucleus' `geometry.FEATURES`; crowding [n], the share of
+    possible neighbours that the transcript has. All scales in um.
+    """
+    d = np.minimum(distance, FAR_UM)
+    gap = d - np.minimum(others, FAR_UM)
+    log_area, circularity, density = shape[..., 0], shape[..., 3], shape[..., 4]
+    count = density * np.exp(log_area)
+    area = np.exp(np.maximum(log_area, 0))  # a hull of points in a line has none; 1 um2 keeps its features of order one
+    radius = np.sqrt(area / np.pi)
+    features = [
+        d / 5,
+        np.log(d + 0.3),
+        gap / 5,
+        np.tanh(gap),
+        np.tanh(gap / 3),
+        np.minimum(centre, 30.0) / radius / 3,
+        (np.minimum(centre, 30.0) - radius) / 5,
+        np.log(radius),
+        np.log1p(count) / 3,
+        circularity,
+        d == 0,
+        np.broadcast_to(crowding[:, None], d.shape),
+        np.log(count / area + 0.1),
+    ]
+    return np.stack(features, axis=2).astype(np.float32)
+
+
+def nearest_other(distance: np.ndarray) -> np.ndarray:
+    """Distance to the nearest candidate but this one, [n, k]; distance [n, k] ascending, inf padded."""
+    others = np.repeat(distance[:, :1], distance.shape[1], axis=1)
+    others[:, 0] = distance[:, 1] if distance.shape[1] > 1 else np.inf
+    return others
+
+
+def neighbours_under_profile(ratio: np.ndarray, nuclei: np.ndarray, gene: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
+    """Mean log ratio of a transcript's neighbours' genes under each nucleus' profile, shrunk to 0 where there are few.
+
+    ratio [m, g]; nuclei [n, k] (-1 padded), gene [n], neighbours [n, k_tx] into the same n, -1 padded. -> [n, k]
+    """
+    padded = np.concatenate([ratio, np.zeros((len(ratio), 1), ratio.dtype)], axis=1)
+    of_neighbour = np.where(neighbours >= 0, gene[neighbours], ratio.shape[1])  # [n, k_tx]
+    total = padded[nuclei.clip(0)[:, :, None], of_neighbour[:, None, :]].sum(axis=2)
+    mean = total / (3 + (neighbours >= 0).sum(axis=1))[:, None]
+    return np.where(nuclei >= 0, mean, 0).astype(np.float32)  # type: ignore[no-any-return]
+
+
+def context(of_pair: np.ndarray, of_candidates: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Context features [n, k, CONTEXT]: the neighbours' mean ratio, and how far it is below the best candidate's.
+
+    of_pair [n, k]; of_candidates [n, c] with `there` [n, c] bool: the candidates that set the best.
+    """
+    best = np.where(there, of_candidates, -9.0).max(axis=1, keepdims=True)
+    return np.stack([of_pair, of_pair - best], axis=2).astype(np.float32)

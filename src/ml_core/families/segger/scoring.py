@@ -1,0 +1,46 @@
+"""Run a model over tiles and put each transcript's scores back in its row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ml_core.families.segger.samples import TileSamples
+from ml_core.families.segger.task import SeggerTask
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Of n judged transcripts, in ascending order of the graph's rows.
+
+    transcript [n] int64; chance [n, c] of each candidate given the place and the gene; best [n] column of the highest;
+    evidence [n] nats: how much better the gene fits the best candidate than the sample at large, log p(gene | nucleus) /
+    p(gene). Assignment goes by chance, the cut by evidence.
+    """
+
+    transcript: np.ndarray
+    chance: np.ndarray
+    evidence: np.ndarray
+
+    @property
+    def best(self) -> np.ndarray:
+        return self.chance.argmax(axis=1)  # type: ignore[no-any-return]
+
+
+def score_tiles(task: SeggerTask, samples: TileSamples, *, at_once: int = 2, progress: Iterable[int] | None = None) -> Scores:
+    """Judge every transcript once: its gene is hidden from the network while it is judged. Uses the CPU."""
+    parts: list[dict[str, np.ndarray]] = []
+    starts = range(0, len(samples), at_once)
+    task.model.eval()
+    with torch.no_grad():
+        for start in starts if progress is None else progress:
+            indices = np.arange(start, min(start + at_once, len(samples)))
+            parts.append(task.predictions(samples.fetch(indices, seed=0, epoch=0)))
+    pooled = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    order = np.argsort(pooled["transcript"], kind="stable")
+    chance, ratio = pooled["chance"][order], pooled["ratio"][order]
+    best = chance.argmax(axis=1)
+    return Scores(pooled["transcript"][order], chance, ratio[np.arange(len(ratio)), best])

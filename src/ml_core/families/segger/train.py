@@ -1,0 +1,206 @@
+"""The stage `model`: train on the training blocks, choose by the validation blocks, tune the cut there; or take a model over."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ml_core.artifacts import Artifact
+from ml_core.errors import UserError
+from ml_core.families.segger.curves import training_curves
+from ml_core.families.segger.data import FULL, SPLITS, Graph, Splits, Tiles, load_graph, load_splits, load_tiles
+from ml_core.families.segger.model import Segger
+from ml_core.families.segger.samples import Negatives, TileSamples, profiles_of
+from ml_core.families.segger.scoring import score_tiles
+from ml_core.families.segger.settings import ModelSettings
+from ml_core.families.segger.task import SeggerTask
+from ml_core.families.segger.views import training_views, view_name
+from ml_core.stages import StageRun, peak_memory_gb
+from ml_core.summary import Summary
+from ml_core.training.checkpoint import WEIGHTS, load_weights
+from ml_core.training.recorder import Recorder, Row
+from ml_core.training.trainer import FitResult, fit
+
+SIZES = ("init_emb", "hidden_channels", "num_mid_layers", "out_channels", "heads", "dropout")
+
+
+def train(run: StageRun) -> Summary:
+    """Train a model, or copy the finished one that `artifact` names."""
+    settings: ModelSettings = run.settings
+    if settings.artifact is not None:
+        return take_over(Path(settings.artifact), run.directory)
+    graph = load_graph(run.inputs["graph"].directory)
+    tiles = load_tiles(run.inputs["tiles"].directory)
+    splits = load_splits(run.inputs["splits"].directory)
+    torch.manual_seed(settings.seed)
+    model = Segger(len(graph.genes), **{name: getattr(settings, name) for name in SIZES})
+    model.standardise(torch.from_numpy(graph.views[FULL].features[splits.nucleus == SPLITS.index("train")]))
+    samples = training_samples(graph, tiles=tiles, splits=splits, settings=settings, mask=model.mask)
+    weights = {"ring": settings.ring_weight, "inner": settings.inner_weight, "gene": settings.gene_weight}
+    task = SeggerTask(model, weights=weights, link_loss=settings.link_loss)
+    negatives = realised_negatives(samples["train"], settings=settings)
+    result = fit(
+        task,
+        train=samples["train"],
+        validation=samples["validation"],
+        settings=settings,
+        directory=run.work,
+        recorder=_ForWatcher(run),
+        fingerprint={name: artifact.digest for name, artifact in run.inputs.items()},
+    )
+    run.device = result.device
+    model.to("cpu").eval()
+    scores = score_tiles(task, samples["calibration"])
+    cut = float(np.quantile(scores.evidence, 1 - settings.share_assigned)) if len(scores.evidence) else 0.0
+    shutil.copyfile(result.best / WEIGHTS, run.directory / WEIGHTS)
+    shutil.copytree(run.work / "logs", run.directory / "logs")
+    description = {
+        "sizes": {name: getattr(settings, name) for name in SIZES},
+        "genes": graph.genes,
+        "score_cut": cut,
+        "share_assigned": settings.share_assigned,
+        "profiles": {
+            "neighbours": settings.profile_neighbours,
+            "prior": settings.profile_prior,
+            "components": settings.profile_components,
+        },
+        "test_view": view_name(settings.test_view),
+        "trained_on": run.inputs["graph"].digest,
+    }
+    (run.directory / "model.json").write_text(json.dumps(description, indent=1) + "\n")
+    return _summary(run.directory, result=result, negatives=negatives, cut=cut, settings=settings)
+
+
+def take_over(source: Path, directory: Path) -> Summary:
+    """Copy a finished model artifact, so that predictions on a new sample need no training."""
+    artifact = Artifact(source.expanduser().resolve())
+    if not (artifact.directory / "model.json").is_file():
+        raise UserError(
+            f"model.artifact: {source} is not a finished segger model (it has no model.json); give the folder of a model "
+            "stage, for instance data/artifacts/segger/model/current."
+        )
+    damage = artifact.verify()
+    if damage:
+        raise UserError(f"model.artifact: {damage[0]}; take an intact copy.")
+    for name in artifact.manifest["files"]:
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(artifact.directory / name, directory / name)
+    summary = artifact.summary
+    summary.headline = f"Taken over, not trained here: {source}."
+    summary.numbers["model.taken_over_from"] = artifact.digest
+    return summary
+
+
+def training_samples(
+    graph: Graph, *, tiles: Tiles, splits: Splits, settings: ModelSettings, mask: int
+) -> dict[str, TileSamples]:
+    """Samples to train on, to validate on (held-out ring), and to tune the cut on (whole nuclei, validation blocks).
+
+    Profiles pool nuclei of the training blocks only, so that nothing of another split reaches the model.
+    """
+    views = training_views(graph, settings)
+    judged = view_name(settings.validation_view)
+    bank = splits.nucleus == SPLITS.index("train")
+    if not bank.any():
+        raise UserError("model: no nucleus lies in the training blocks; raise splits.train or give a larger sample.")
+    pooling: dict[str, Any] = {
+        "neighbours": settings.profile_neighbours,
+        "prior": settings.profile_prior,
+        "components": settings.profile_components,
+    }
+    profiles = {view: profiles_of(graph, view=view, bank=bank, **pooling) for view in {*views, judged}}
+    common: dict[str, Any] = {
+        "tiles": tiles,
+        "splits": splits,
+        "profiles": profiles,
+        "tokens": np.arange(len(graph.genes)),
+        "mask": mask,
+        "negatives": Negatives(settings.neg_ratio, settings.hard_share, settings.near_share),
+        "mask_share": settings.mask_share,
+    }
+    folds = settings.validation_folds
+    validation = splits.tiles_of("validation")
+    return {
+        "train": TileSamples(graph, chosen=splits.tiles_of("train"), views=views, **common),
+        "validation": TileSamples(graph, chosen=validation, views={judged: 1.0}, folds=folds, **common),
+        "calibration": TileSamples(graph, chosen=validation, views={FULL: 1.0}, folds=folds, **common),
+    }
+
+
+def realised_negatives(samples: TileSamples, *, settings: ModelSettings) -> dict[str, float]:
+    """Negatives for each positive, as they are drawn in the first epoch: the ratio, and the share of hard ones."""
+    positives = wrong = hard = 0
+    for index in range(len(samples)):
+        tile = samples.tile(index, seed=settings.seed, epoch=0)
+        linked = tile["own"] >= 0
+        compared = tile["compared"][linked]
+        candidates = tile["candidates"].shape[1]
+        positives += int(linked.sum())
+        wrong += int(compared.sum()) - int(linked.sum())
+        hard += int(compared[:, :candidates].sum()) - int(linked.sum())
+    if not positives:
+        raise UserError(
+            "model: no nuclear transcript of the training blocks has its own nucleus among its candidates; check that "
+            "transcripts and boundaries belong together, or lower splits.guard_um."
+        )
+    return {"ratio": wrong / positives, "hard_share": hard / max(wrong, 1), "positives": positives}
+
+
+class _ForWatcher(Recorder):
+    """Hands each epoch's row to whoever watches the stage."""
+
+    def __init__(self, run: StageRun) -> None:
+        self.run = run
+
+    def epoch(self, row: Row) -> None:
+        self.run.watcher.epoch(row)
+
+
+def load_model(artifact: Artifact) -> tuple[Segger, dict[str, Any]]:
+    """The trained network in eval mode, and its model.json."""
+    description = json.loads(artifact.path("model.json").read_text())
+    model = Segger(len(description["genes"]), **description["sizes"])
+    model.load_state_dict(load_weights(artifact.directory))
+    return model.eval(), description
+
+
+def _summary(
+    directory: Path, *, result: FitResult, negatives: dict[str, float], cut: float, settings: ModelSettings
+) -> Summary:
+    best = max(
+        (row for row in result.history if settings.monitor in row),
+        key=lambda row: np.nan_to_num(row[settings.monitor], nan=-np.inf) * (1 if settings.monitor_mode == "max" else -1),
+    )
+    training_curves(result.history, directory / "figures" / "curves.png", best_epoch=int(best["epoch"]))
+    epochs = len(result.history)
+    summary = Summary(
+        headline=f"{epochs} epochs, best {settings.monitor} {best[settings.monitor]:.4f} after epoch {int(best['epoch'])}; "
+        f"stopped by {result.stop_reason} on {result.device}.",
+        numbers={
+            **{f"validation.{name.removeprefix('val_')}": value for name, value in best.items() if name.startswith("val_")},
+            "train.epochs": epochs,
+            "train.best_epoch": int(best["epoch"]),
+            "train.seconds": result.seconds,
+            "train.cpu_seconds": result.cpu_seconds,
+            "train.peak_memory_gb": peak_memory_gb(),
+            "train.precision": result.precision,
+            "train.device": f"{result.device}: {result.device_reason}",
+            "train.parameters": sum(p.numel() for p in load_weights(directory).values()),
+            "train.resumed_from": str(result.resumed_from) if result.resumed_from else None,
+            "negatives.ratio": negatives["ratio"],
+            "negatives.hard_share": negatives["hard_share"],
+            "negatives.positives": negatives["positives"],
+            "model.score_cut": cut,
+        },
+        figures={"Training": "figures/curves.png"},
+    )
+    finite = all(np.isfinite(value) for row in result.history for name, value in row.items() if name == "train_loss")
+    summary.check("finite", finite, f"training losses of {epochs} epochs {'are' if finite else 'are not'} all finite.")
+    exact = abs(negatives["ratio"] - settings.neg_ratio) < 0.01 * settings.neg_ratio
+    summary.check("negative_ratio", exact, f"{negatives['ratio']:.3f} negatives for each positive, asked for {settings.neg_ratio}.")
+    return summary

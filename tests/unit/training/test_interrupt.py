@@ -1,0 +1,116 @@
+"""Signals to real processes, and stop requests."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from ml_core.training.interrupt import Interrupted, StopAsked, StopRequest
+from tests.unit.training.toy import StopAtCheck, ToySamples, assert_same_training, toy_fit
+
+
+class SlowSamples(ToySamples):
+    """Slow enough for a signal to arrive within an epoch."""
+
+    def fetch(self, indices, *, seed, epoch):
+        time.sleep(0.02)
+        return super().fetch(indices, seed=seed, epoch=epoch)
+
+
+def train_until_stopped(directory, workers):
+    """What the child process runs: exit code 3 if it was interrupted in good order."""
+    try:
+        toy_fit(Path(directory), train=SlowSamples(), num_workers=int(workers), checkpoint_every_minutes=1e-4)
+    except Interrupted as interrupted:
+        assert interrupted.checkpoint is not None
+        sys.exit(3)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return toy_fit(tmp_path_factory.mktemp("whole"))
+
+
+@pytest.mark.parametrize(
+    ("number", "workers", "to_group"),
+    [
+        pytest.param(signal.SIGINT, 0, False, id="ctrl-c"),
+        pytest.param(signal.SIGINT, 2, True, id="ctrl-c-in-a-terminal-with-workers"),
+        pytest.param(signal.SIGTERM, 0, False, id="sigterm"),
+        pytest.param(signal.SIGTERM, 2, True, id="sigterm-to-the-job-with-workers"),
+        pytest.param(signal.SIGKILL, 0, False, id="kill-9"),
+    ],
+)
+def test_a_signal_ends_the_process_within_ten_seconds_and_the_next_run_goes_on_exactly(
+    number, workers, to_group, whole, tmp_path
+):
+    script = "import sys; from tests.unit.training.test_interrupt import train_until_stopped as t; t(*sys.argv[1:])"
+    child = subprocess.Popen([sys.executable, "-c", script, tmp_path, str(workers)], start_new_session=True)
+    steps = tmp_path / "logs/steps.csv"
+    wait_for(lambda: steps.exists() and len(steps.read_text().splitlines()) > 4, child)
+    wait_for(lambda: (tmp_path / "checkpoints/index.json").exists() or number != signal.SIGKILL, child)
+
+    began = time.monotonic()
+    (os.killpg if to_group else os.kill)(child.pid, number)
+    code = child.wait(timeout=10)
+    assert time.monotonic() - began < 10
+    assert code == (-signal.SIGKILL if number == signal.SIGKILL else 3)
+    index = json.loads((tmp_path / "checkpoints/index.json").read_text())
+    assert index["last"] in os.listdir(tmp_path / "checkpoints")
+
+    resumed = toy_fit(tmp_path)
+    assert resumed.resumed_from.name == index["last"]
+    assert_same_training(resumed.last, whole.last)
+
+
+def wait_for(condition, child):
+    deadline = time.monotonic() + 40
+    while not condition():
+        assert child.poll() is None, "the child ended before it was stopped"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_stop_request_saves_the_state_and_says_how_to_go_on(tmp_path):
+    with pytest.raises(Interrupted, match="stopped by the caller.*start the same run again") as caught:
+        toy_fit(tmp_path, arguments={"should_stop": StopAtCheck(4)})
+    assert caught.value.checkpoint == tmp_path / "checkpoints/epoch-0000-sample-000000012"
+
+
+def test_a_stop_before_the_first_window_saves_nothing(tmp_path):
+    with pytest.raises(Interrupted, match="nothing was done yet") as caught:
+        toy_fit(tmp_path, arguments={"should_stop": lambda: True})
+    assert caught.value.checkpoint is None
+
+
+def test_handlers_are_put_back_afterwards(tmp_path):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    toy_fit(tmp_path, max_epochs=1)
+    with pytest.raises(Interrupted):
+        toy_fit(tmp_path, max_epochs=2, arguments={"should_stop": StopAtCheck(3)})
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_the_first_signal_only_asks_and_the_second_stops_at_once():
+    with StopRequest(None) as stop:
+        stop.check()
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(StopAsked, match="SIGINT"):
+            stop.check()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1)
+
+
+def test_training_works_outside_the_main_thread(tmp_path):
+    results = []
+    thread = threading.Thread(target=lambda: results.append(toy_fit(tmp_path, max_epochs=1)))
+    thread.start()
+    thread.join()
+    assert results[0].stop_reason == "max_epochs"

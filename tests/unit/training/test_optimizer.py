@@ -1,0 +1,26 @@
+import pytest
+import torch
+from torch import nn
+
+from ml_core.training.optimizer import build_optimizer, clip_gradients
+from tests.unit.training.toy import toy_settings
+
+
+def test_adamw_is_fused_and_takes_its_settings():
+    optimizer = build_optimizer(nn.Linear(2, 1), toy_settings(beta1=0.8, beta2=0.95, weight_decay=0.3))
+    group = optimizer.param_groups[0]
+    assert (group["betas"], group["weight_decay"], group["eps"], group["fused"]) == ((0.8, 0.95), 0.3, 1e-8, True)
+
+
+def test_complex_parameters_are_not_fused():
+    model = nn.Linear(2, 1, dtype=torch.complex64)
+    assert build_optimizer(model, toy_settings()).param_groups[0]["fused"] is False
+
+
+@pytest.mark.parametrize(("clip_norm", "expected"), [(None, 5.0), (10.0, 5.0), (1.0, 1.0)])
+def test_gradients_are_scaled_down_to_the_clip_norm_and_never_up(clip_norm, expected):
+    parameters = [nn.Parameter(torch.zeros(1)) for _ in range(3)]
+    for parameter, gradient in zip(parameters, (3.0, 4.0), strict=False):
+        parameter.grad = torch.tensor([gradient])
+    assert clip_gradients(parameters, clip_norm=clip_norm).item() == pytest.approx(5.0)
+    assert clip_gradients(parameters, clip_norm=None).item() == pytest.approx(expected, rel=1e-5)
