@@ -2,8 +2,8 @@
 
     python tests/mutation/mutate.py [part of a fault's name]
 
-Each fault replaces one exact text in a copy of src/ml_core, and the tests that stand guard over it run against the copy.
-A fault that no test notices has survived, and the command ends with code 1. A new fault is one more entry in FAULTS.
+Each fault replaces one exact text in a copy of src/ml_core, and the tests that guard it run against the copy. A fault
+that no test notices has survived, and the command ends with code 1. A new fault is one more entry in FAULTS.
 """
 
 from __future__ import annotations
@@ -59,14 +59,18 @@ FAULTS = [
         "training/checkpoint.py",
         'self.directory / f".writing-{name}"',
         "self.directory / name",
-        (f"{TRAINING}/test_checkpoint.py::test_a_kill_while_saving_leaves_the_old_roles_or_the_new_ones_and_only_whole_checkpoints",),
+        (
+            f"{TRAINING}/test_checkpoint.py::test_a_kill_while_saving_leaves_the_old_roles_or_the_new_ones_and_only_whole_checkpoints",
+        ),
     ),
     Fault(
         "the index is written in its place",
         "training/checkpoint.py",
         'aside = file.with_name(f".{file.name}")',
         "aside = file",
-        (f"{TRAINING}/test_checkpoint.py::test_a_kill_while_saving_leaves_the_old_roles_or_the_new_ones_and_only_whole_checkpoints",),
+        (
+            f"{TRAINING}/test_checkpoint.py::test_a_kill_while_saving_leaves_the_old_roles_or_the_new_ones_and_only_whole_checkpoints",
+        ),
     ),
     Fault(
         "NaN can be the best",
@@ -90,7 +94,9 @@ FAULTS = [
         "training/trainer.py",
         "if not all(math.isfinite(value) for value in values):",
         "if False:",
-        (f"{TRAINING}/test_trainer.py::test_a_value_that_is_not_finite_stops_before_the_update_and_names_step_and_samples",),
+        (
+            f"{TRAINING}/test_trainer.py::test_a_value_that_is_not_finite_stops_before_the_update_and_names_step_and_samples",
+        ),
     ),
     Fault(
         "the schedule moves on a step that fp16 skipped",
@@ -143,7 +149,9 @@ def plant(fault: Fault, package: Path) -> None:
     source = file.read_text()
     if source.count(fault.text) != 1:
         found = source.count(fault.text)
-        sys.exit(f"{fault.name}: {fault.file} holds {fault.text!r} {found} times, expected once; mend the entry in FAULTS")
+        sys.exit(
+            f"{fault.name}: {fault.file} holds {fault.text!r} {found} times, expected once; mend the entry in FAULTS"
+        )
     file.write_text(source.replace(fault.text, fault.replacement))
 
 

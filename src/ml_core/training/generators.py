@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 
 def seed_generators(seed: int) -> None:
@@ -21,16 +22,11 @@ def seed_generators(seed: int) -> None:
 def capture_generators(device: torch.device) -> dict[str, Any]:
     """The state of every global generator, as types that `torch.load(weights_only=True)` accepts."""
     kind, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002
-    states: dict[str, Any] = {
+    return {
         "python": random.getstate(),
         "numpy": (kind, torch.from_numpy(np.asarray(keys, dtype=np.int64)), *rest),
-        "torch": torch.get_rng_state(),
+        "torch": capture_torch(device),
     }
-    if device.type == "cuda":
-        states["cuda"] = torch.cuda.get_rng_state(device)
-    if device.type == "mps":
-        states["mps"] = torch.mps.get_rng_state()
-    return states
 
 
 def restore_generators(states: dict[str, Any], device: torch.device) -> None:
@@ -38,7 +34,21 @@ def restore_generators(states: dict[str, Any], device: torch.device) -> None:
     random.setstate(states["python"])
     kind, keys, *rest = states["numpy"]
     np.random.set_state((kind, keys.numpy().astype(np.uint32), *rest))  # noqa: NPY002
-    torch.set_rng_state(states["torch"])
+    restore_torch(states["torch"], device)
+
+
+def capture_torch(device: torch.device) -> dict[str, Tensor]:
+    """PyTorch's generators alone, by kind of device: 1 us, where NumPy's takes 60."""
+    states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    if device.type == "mps":
+        states["mps"] = torch.mps.get_rng_state()
+    return states
+
+
+def restore_torch(states: dict[str, Tensor], device: torch.device) -> None:
+    torch.set_rng_state(states["cpu"])
     if device.type == "cuda" and "cuda" in states:
         torch.cuda.set_rng_state(states["cuda"], device)
     if device.type == "mps" and "mps" in states:

@@ -49,11 +49,15 @@ class Journal:
         """Time spent on the run so far, by all its processes."""
         return self._seconds_before + time.perf_counter() - self._began
 
-    def step(self, state: TrainState, losses: Row, running: Row, *, learning_rate: float, gradient_norm: float) -> None:
-        """One optimizer step, if it is one to be logged: its losses and the means of the epoch so far."""
-        if state.step % self._settings.log_every_steps and not state.validation_pending:
-            return
-        row = {"epoch": state.epoch + 1, "step": state.step, **losses, "running_loss": running["loss"]}
+    def wants(self, state: TrainState) -> bool:
+        """Whether the step that led to `state` is one to record: every `log_every_steps`, and the last of an epoch."""
+        return state.step % self._settings.log_every_steps == 0 or state.validation_pending
+
+    def step(
+        self, state: TrainState, losses: Row, *, running_loss: float, learning_rate: float, gradient_norm: float
+    ) -> None:
+        """One optimizer step: its losses, and the epoch's mean loss so far."""
+        row = {"epoch": state.epoch + 1, "step": state.step, **losses, "running_loss": running_loss}
         row["epoch_step"] = math.ceil(state.position / self._settings.window_size)
         row |= {"learning_rate": learning_rate, "gradient_norm": gradient_norm, **self._pace(state, self._step_mark)}
         self._step_mark = (state.samples, row["seconds"])

@@ -30,7 +30,9 @@ class EpochPlan:
         if self.own is not None:
             order = np.asarray(self.own.order(seed=self.seed, epoch=epoch, size=self.size), dtype=np.int64)
             if order.shape != (self.size,):
-                raise UserError(f"The samples' order of epoch {epoch}: expected {self.size} sample indices, found {len(order)}.")
+                raise UserError(
+                    f"The samples' order of epoch {epoch}: expected {self.size} sample indices, found {len(order)}."
+                )
             return order
         random = np.random.default_rng([self.seed, epoch])
         if self.weights is not None:

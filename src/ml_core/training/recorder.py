@@ -98,7 +98,11 @@ class TensorBoardRecorder(Recorder):
     """Event files over the optimizer step. What an earlier process wrote after `step` is hidden."""
 
     def __init__(self, directory: Path, *, step: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter  # slow to import, and not every run wants it
+        # Here, because they are slow to import and not every run wants them.
+        from tensorboard.compat.proto.summary_pb2 import Summary
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._summary: Any = Summary
 
         self._writer: Any = SummaryWriter(directory, purge_step=step + 1)
 
@@ -121,9 +125,9 @@ class TensorBoardRecorder(Recorder):
         self._writer.close()
 
     def _scalars(self, group: str, row: Row) -> None:
-        for name, value in row.items():
-            if name != "step":
-                self._writer.add_scalar(f"{group}/{name}", value, int(row["step"]))
+        # One event for the whole row: `add_scalar` wakes the writing thread for each value, which costs 20 % of a 0.5 ms step.
+        values = [self._summary.Value(tag=f"{group}/{k}", simple_value=v) for k, v in row.items() if k != "step"]
+        self._writer.file_writer.add_summary(self._summary(value=values), int(row["step"]))
 
 
 class ProgressRecorder(Recorder):

@@ -98,7 +98,7 @@ def begin(
 
     if state.resume_count >= settings.resume_limit:
         raise UserError(
-            f"This run was resumed {state.resume_count} times without finishing an epoch, as often as resume_limit allows; "
+            f"This run was resumed {state.resume_count} times without finishing an epoch, as often as it may; "
             f"its last checkpoint {path} is untouched. Find in the log what ends it, then start it again with a higher "
             f"resume_limit, or delete {store.directory.parent} to begin anew."
         )

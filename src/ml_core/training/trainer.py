@@ -137,6 +137,10 @@ class _Run:
         self.loader = self._loader(train)
         self.validation_loader = None if validation is None else self._loader(validation)
         self.validation_size = 0 if validation is None else len(validation)
+        if validation is None:
+            log.info("no validation set: monitor and patience have no effect, and the last model is kept")
+        elif self.validation_size == 0:
+            raise UserError("The validation set has no samples; check the split, or train without validation.")
 
         # ---- where it begins: the run's own checkpoint, or scratch
         self.store = CheckpointStore(directory / "checkpoints", keep_top=settings.keep_top, mode=settings.monitor_mode)
@@ -213,7 +217,7 @@ class _Run:
             group["lr"] = learning_rate
 
         self.optimizer.zero_grad(set_to_none=True)
-        terms, totals, losses = self._backward(batches)
+        terms, totals, batch_losses = self._backward(batches)
         precision.unscale(self.optimizer)
         norm = clip_gradients(self.parameters, clip_norm=self.settings.clip_norm)
 
@@ -221,7 +225,9 @@ class _Run:
         *values, gradient_norm = torch.stack([*terms.values(), norm.to(self.device, torch.float32)]).tolist()
         means = dict(zip(terms, values, strict=True))
         if not all(math.isfinite(value) for value in values):
-            self._refuse("loss", next(i for i, loss in zip(indices, losses, strict=True) if not math.isfinite(loss)))
+            self._refuse(
+                "loss", next(i for i, loss in zip(indices, batch_losses, strict=True) if not math.isfinite(loss))
+            )
         skipped = not math.isfinite(gradient_norm) and precision.overflowed()
         if not math.isfinite(gradient_norm) and not skipped:
             self._refuse("gradient norm", np.concatenate(indices))
@@ -242,10 +248,11 @@ class _Run:
         )
         self.rollback.forget()
         self.updating = False
-        if not skipped:
-            running = self._with_total(self.state.mean_losses())
-            losses_row = self._with_total(means)
-            self.journal.step(self.state, losses_row, running, learning_rate=learning_rate, gradient_norm=gradient_norm)
+        if not skipped and self.journal.wants(self.state):
+            losses, running = self._with_total(means), self._total(self.state.mean_losses())
+            self.journal.step(
+                self.state, losses, running_loss=running, learning_rate=learning_rate, gradient_norm=gradient_norm
+            )
 
     def _backward(self, batches: list[Batch]) -> tuple[dict[str, Tensor], dict[str, int], list[Tensor | float]]:
         """Gradients of a window. Returns each term's mean, its targets, and the loss of each micro-batch.

@@ -84,7 +84,9 @@ def test_a_run_keeps_its_best_its_top_and_every_nth_epoch(tmp_path):
 def test_the_last_state_is_saved_within_an_epoch_when_the_minutes_are_over(tmp_path, monkeypatch):
     saved = []
     original = CheckpointStore.save
-    monkeypatch.setattr(CheckpointStore, "save", lambda self, name, *rest: saved.append(name) or original(self, name, *rest))
+    monkeypatch.setattr(
+        CheckpointStore, "save", lambda self, name, *rest: saved.append(name) or original(self, name, *rest)
+    )
     toy_fit(tmp_path, max_epochs=1, checkpoint_every_minutes=1e-9)
     assert saved == [f"epoch-0000-sample-{4 * k:09d}" for k in range(1, 11)] + ["epoch-0001-sample-000000000"]
 
@@ -229,7 +231,14 @@ def test_no_file_of_the_product_loads_a_pickle():
     loads = [keywords for _, name, keywords in calls if name == "torch.load"]
     assert loads
     assert all(keywords.get("weights_only") == "True" for keywords in loads)
-    forbidden = {"pickle.load", "pickle.loads", "torch.jit.load", "joblib.load", "pickle.Unpickler", "pandas.read_pickle"}
+    forbidden = {
+        "pickle.load",
+        "pickle.loads",
+        "torch.jit.load",
+        "joblib.load",
+        "pickle.Unpickler",
+        "pandas.read_pickle",
+    }
     assert [call for call in calls if call[1] in forbidden or call[2].get("allow_pickle") == "True"] == []
 
 

@@ -21,7 +21,12 @@ def pretend(monkeypatch, *, cuda, mps):
     [
         (None, None, "cuda", "cuda is the first that works"),
         ("is not available", None, "mps", "mps is the first that works"),
-        ("failed at a first product (no kernel image)", "is not available", "cpu", "no kernel image.*mps is not available"),
+        (
+            "failed at a first product (no kernel image)",
+            "is not available",
+            "cpu",
+            "no kernel image.*mps is not available",
+        ),
     ],
 )
 def test_auto_takes_cuda_then_mps_then_the_cpu_and_says_why(cuda, mps, device, reason, monkeypatch):

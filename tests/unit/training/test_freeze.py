@@ -43,7 +43,9 @@ def test_frozen_modules_stay_in_eval_mode_through_every_window_and_after_validat
 
 
 def test_a_frozen_module_takes_everything_inside_with_it():
-    model = nn.Sequential(nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.BatchNorm1d(2), nn.Dropout())), nn.Linear(2, 1))
+    model = nn.Sequential(
+        nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.BatchNorm1d(2), nn.Dropout())), nn.Linear(2, 1)
+    )
     training_mode(model, freeze(model, ["0"]))
     assert [module.training for module in model.modules()] == [True, *[False] * 5, True]
     assert [parameter.requires_grad for parameter in model.parameters()] == [False] * 4 + [True] * 2

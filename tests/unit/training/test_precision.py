@@ -31,7 +31,9 @@ def _scaled_on_the_cpu(monkeypatch):
     """fp16's gradient scaler with fp32 arithmetic, which needs no GPU."""
 
     def choose(*arguments, **keywords):
-        return Precision("fp16", "faked", "cpu", None, torch.amp.GradScaler("cpu", init_scale=2.0**10, growth_interval=4))
+        return Precision(
+            "fp16", "faked", "cpu", None, torch.amp.GradScaler("cpu", init_scale=2.0**10, growth_interval=4)
+        )
 
     monkeypatch.setattr("ml_core.training.trainer.choose_precision", choose)
 

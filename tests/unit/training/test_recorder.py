@@ -46,9 +46,10 @@ def test_csv_rows_after_the_checkpoint_are_cut_on_resume_and_the_columns_stay(tm
                 raise SystemExit
             return super().losses(batch, forward)
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ml_core.training.trainer._Run._save_completed_window", lambda run: None)
-        toy_fit(tmp_path / "cut", task=DiesUnsaved())
+        with pytest.raises(SystemExit):
+            toy_fit(tmp_path / "cut", task=DiesUnsaved())
     before = (tmp_path / "cut/logs/steps.csv").read_text().splitlines()
     assert len(before) == 1 + 15
     with (tmp_path / "cut/logs/steps.csv").open("a") as file:
@@ -86,7 +87,9 @@ def test_csv_holds_losses_metrics_rate_norm_time_speed_and_memory(tmp_path):
     wanted = "loss class_loss value_loss running_loss learning_rate gradient_norm seconds samples_per_second memory_gb"
     assert set(wanted.split()) <= set(steps[0])
     epochs = read(tmp_path / "logs/metrics.csv")
-    wanted = "epoch step train_loss train_class_loss val_loss val_value_loss val_accuracy learning_rate seconds memory_gb"
+    wanted = (
+        "epoch step train_loss train_class_loss val_loss val_value_loss val_accuracy learning_rate seconds memory_gb"
+    )
     assert set(wanted.split()) <= set(epochs[0])
     assert all(float(row["samples_per_second"]) > 0 for row in steps + epochs)
     assert float(steps[-1]["running_loss"]) == pytest.approx(float(epochs[-1]["train_loss"]))
@@ -98,7 +101,9 @@ def test_csv_holds_losses_metrics_rate_norm_time_speed_and_memory(tmp_path):
 def test_tensorboard_holds_scalars_histograms_and_the_confusion_matrix(tmp_path):
     changes = {"tensorboard": True, "histogram_every_epochs": 2, "log_every_steps": 5, "figure_every_epochs": 3}
     result = toy_fit(tmp_path, task=Drawn(), **changes)
-    events = EventAccumulator(str(tmp_path / "logs/tensorboard"), size_guidance={"scalars": 0, "histograms": 0}).Reload()
+    events = EventAccumulator(
+        str(tmp_path / "logs/tensorboard"), size_guidance={"scalars": 0, "histograms": 0}
+    ).Reload()
     tags = events.Tags()
     assert {"step/loss", "step/class_loss", "step/learning_rate", "step/gradient_norm"} <= set(tags["scalars"])
     assert [event.step for event in events.Scalars("step/gradient_norm")] == [5, 10, 15, 20, 25, 30]
@@ -195,4 +200,6 @@ def test_an_outsider_needs_only_the_rows_of_epochs(tmp_path):
 
     toy_fit(tmp_path, task=Drawn(), arguments={"recorder": Outsider()})
     assert [row["epoch"] for row in Outsider.rows] == [1, 2, 3]
-    assert all(isinstance(value, (int, float)) and not isinstance(value, torch.Tensor) for value in Outsider.rows[0].values())
+    assert all(
+        isinstance(value, (int, float)) and not isinstance(value, torch.Tensor) for value in Outsider.rows[0].values()
+    )

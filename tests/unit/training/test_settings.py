@@ -49,7 +49,10 @@ def test_they_make_a_dagster_config():
         ({"max_epochs": 0}, "field 'max_epochs' is 0"),
         ({"beta2": 1.0}, "field 'beta2' is 1.0"),
         ({"learning_rate": 1e-4, "final_learning_rate": 1e-3}, "must not be above learning_rate \\(0.0001\\)"),
-        ({"monitor": "val_loss", "monitor_mode": "max"}, "with monitor val_loss it would keep the worst model; use min"),
+        (
+            {"monitor": "val_loss", "monitor_mode": "max"},
+            "with monitor val_loss it would keep the worst model; use min",
+        ),
         ({"frozen": ["encoder", " "]}, "each entry must name a module or parameter"),
         ({"schedule": "linear"}, "field 'schedule' is 'linear'"),
         ({"learning_rat": 1.0}, "unknown field 'learning_rat'"),

@@ -22,7 +22,9 @@ def test_the_sixth_resumption_without_a_finished_epoch_is_refused_and_overwrites
     for _ in range(5):
         stop(tmp_path, 2)
     before = contents(tmp_path)
-    with pytest.raises(UserError, match=r"resumed 5 times.*epoch-0000-sample-000000028 is untouched.*resume_limit") as error:
+    with pytest.raises(
+        UserError, match=r"resumed 5 times.*epoch-0000-sample-000000028 is untouched.*resume_limit"
+    ) as error:
         toy_fit(tmp_path)
     assert str(tmp_path) in str(error.value)
     assert contents(tmp_path) == before
@@ -76,7 +78,7 @@ def test_going_on_with_something_else_is_refused_with_the_differences(changes, d
 
 def test_every_difference_is_listed(tmp_path):
     stop(tmp_path, 4)
-    with pytest.raises(UserError, match="batch_size: 2 -> 1; learning_rate: 0.02 -> 0.5; seed: 0 -> 3"):
+    with pytest.raises(UserError, match=r"batch_size: 2 -> 1; learning_rate: 0\.02 -> 0\.5; seed: 0 -> 3"):
         toy_fit(tmp_path, seed=3, batch_size=1, learning_rate=0.5)
 
 

@@ -211,7 +211,7 @@ def test_a_value_that_is_not_finite_stops_before_the_update_and_names_step_and_s
 def test_validation_disturbs_nothing(tmp_path):
     class RandomValidation(ToyTask):
         def metrics(self, predictions):
-            torch.rand(5), np.random.rand(5)  # noqa: NPY002, B018 - a library that draws from the global generators
+            torch.rand(5), np.random.rand(5)  # noqa: NPY002 - a library that draws from the global generators
             return super().metrics(predictions)
 
     rows = {}
@@ -247,7 +247,9 @@ def test_validation_covers_the_whole_set_and_weighs_each_target_once(tmp_path):
     expected = task.losses(batch, task.model)
     assert result.history[0]["val_class_loss"] == pytest.approx(expected["class"].item(), rel=1e-6)
     assert result.history[0]["val_value_loss"] == pytest.approx(expected["value"].item(), rel=1e-6)
-    assert result.history[0]["val_loss"] == pytest.approx((expected["class"] + 0.5 * expected["value"]).item(), rel=1e-6)
+    assert result.history[0]["val_loss"] == pytest.approx(
+        (expected["class"] + 0.5 * expected["value"]).item(), rel=1e-6
+    )
 
 
 class Scripted(ToyTask):
@@ -282,9 +284,27 @@ def test_patience_and_the_best_checkpoint_follow_the_monitored_value(scores, bes
 
 
 def test_no_finite_value_at_all_leaves_the_last_model(tmp_path):
-    result = toy_fit(tmp_path, task=Scripted([NAN] * 3), monitor="val_score", monitor_mode="max")
+    changes = {"monitor": "val_score", "monitor_mode": "max"}
+    result = toy_fit(tmp_path, task=Scripted([NAN] * 3), **changes)
     assert result.best == result.last
     assert result.state.best_metric is None
+    again = toy_fit(tmp_path, **changes)  # from state.json, which has no NaN
+    assert [math.isnan(row["val_score"]) for row in again.history] == [True] * 3
+
+
+def test_an_empty_validation_set_is_refused(tmp_path):
+    with pytest.raises(UserError, match="The validation set has no samples"):
+        toy_fit(tmp_path, validation=EmptySamples())
+
+
+class EmptySamples(ToySamples):
+    """None at all, and yet not false, so that it is not taken for no validation."""
+
+    def __len__(self):
+        return 0
+
+    def __bool__(self):
+        return True
 
 
 def test_patience_survives_a_resumption(tmp_path):
@@ -304,7 +324,7 @@ def test_the_best_weights_are_in_the_model_afterwards(tmp_path):
 
 
 def test_a_monitor_that_the_task_does_not_give_is_refused_with_those_that_it_gives(tmp_path):
-    with pytest.raises(UserError, match="'val_auroc'.*val_loss, val_class_loss, val_value_loss, val_accuracy"):
+    with pytest.raises(UserError, match=r"'val_auroc'.*val_loss, val_class_loss, val_value_loss, val_accuracy"):
         toy_fit(tmp_path, monitor="val_auroc", monitor_mode="max")
 
 

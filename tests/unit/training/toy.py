@@ -114,7 +114,9 @@ def toy_settings(**changes) -> TrainingSettings:
     return TrainingSettings(**{**defaults, **changes})
 
 
-def toy_fit(directory: Path, *, task: Task | None = None, train=None, validation=None, arguments=None, **changes) -> FitResult:
+def toy_fit(
+    directory: Path, *, task: Task | None = None, train=None, validation=None, arguments=None, **changes
+) -> FitResult:
     return fit(
         task or ToyTask(),
         train=train or ToySamples(),

@@ -50,51 +50,47 @@ def _packed(key: np.ndarray, *, polygon: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Edges:
-    """All edges, each as the map of a point to (along, across) the edge, relative to its polygon's centroid.
+    """All edges, each as the map of a point (x, y, 1) to its place along the edge, from the middle, and across it.
 
-    **Shapes**: to_edge [2 x vertices, 2] and origin [2 x vertices, 1]: for each polygon first its rows "along", then
-    its rows "across"; length [vertices, 1] um; start_y and end_y [vertices, 1] um about the centroid.
+    **Shapes**: to_edge [2 x vertices, 3]: for each polygon first its rows "along", then its rows "across"; half_length
+    [vertices, 1] um; start_y and end_y [vertices, 1] um.
     """
 
     polygons: Polygons
     to_edge: np.ndarray
-    origin: np.ndarray
-    length: np.ndarray
+    half_length: np.ndarray
     start_y: np.ndarray
     end_y: np.ndarray
 
     @classmethod
     def of(cls, polygons: Polygons) -> Self:
-        start = polygons.xy.astype(np.float64) - polygons.centroids[polygons.owner]
+        start = polygons.xy.astype(np.float64)
         end = start[polygons.following]
-        length = np.hypot(*(end - start).T)
-        along = np.where(length[:, None] > 0, (end - start) / np.maximum(length, 1e-300)[:, None], [1.0, 0.0])
+        length = np.hypot(*(end - start).T)[:, None]
+        along = np.where(length > 0, (end - start) / np.maximum(length, 1e-300), [1.0, 0.0])
         across = np.stack([-along[:, 1], along[:, 0]], axis=1)
+        maps = [np.hstack([axis, -(axis * (start + end) / 2).sum(axis=1, keepdims=True)]) for axis in (along, across)]
         grouped = np.argsort(np.tile(polygons.owner, 2), kind="stable")
-        to_edge = np.concatenate([along, across])[grouped]
-        origin = np.concatenate([(along * start).sum(1), (across * start).sum(1)])[grouped]
-        return cls(polygons, to_edge, origin[:, None], length[:, None], start[:, 1:], end[:, 1:])
+        return cls(polygons, np.concatenate(maps)[grouped], length / 2, start[:, 1:], end[:, 1:])
 
     def order_key(self, polygon: int, *, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """[points] float32 >= 0: distance in um outside, INSIDE x distance to the centroid inside."""
         first, last = self.polygons.offsets[polygon : polygon + 2]
-        centre = self.polygons.centroids[polygon]
-        points = np.stack([x - centre[0], y - centre[1]])
-        local = self.to_edge[2 * first : 2 * last] @ points
-        local -= self.origin[2 * first : 2 * last]
+        local = self.to_edge[2 * first : 2 * last] @ np.stack([x, y, np.ones_like(x)])
         along, across = local[: last - first], local[last - first :]
-        beyond = np.maximum(-along, along - self.length[first:last])
-        np.maximum(beyond, 0, out=beyond)
-        beyond *= beyond
-        beyond += across * across
-        key = np.sqrt(beyond.min(axis=0)).astype(np.float32)
         box = self.polygons.boxes[polygon]
         near = np.flatnonzero((x >= box[0]) & (x <= box[2]) & (y >= box[1]) & (y <= box[3]))
-        inside = (self._winding(slice(first, last), y=points[1, near], across=across[:, near]) != 0) | (
-            key[near] < ON_THE_BOUNDARY_UM
-        )
-        held = near[inside]
-        key[held] = INSIDE * np.hypot(*points[:, held]).astype(np.float32)
+        inside = self._winding(slice(first, last), y=y[near], across=across[:, near]) != 0
+
+        beyond = np.abs(along, out=along)  # in place from here on: these arrays are all of the time
+        beyond -= self.half_length[first:last]
+        np.maximum(beyond, 0, out=beyond)
+        np.square(local, out=local)
+        beyond += across
+        key = np.sqrt(beyond.min(axis=0)).astype(np.float32)
+        held = near[inside | (key[near] < ON_THE_BOUNDARY_UM)]
+        centre = self.polygons.centroids[polygon]
+        key[held] = INSIDE * np.hypot(x[held] - centre[0], y[held] - centre[1]).astype(np.float32)
         return key
 
     def _winding(self, edges: slice, *, y: np.ndarray, across: np.ndarray) -> np.ndarray:

@@ -100,7 +100,7 @@ class GraphSettings(Settings):
     k_bd: int = setting(4, description="Nearest nuclei that are candidates of a transcript", ge=1)
     dist_bd_um: float = setting(15.0, description="Farthest candidate, measured to its polygon", unit="um", gt=0)
     shrunken_shares: list[float] = setting(
-        [0.3, 0.5, 0.7],
+        [0.3, 0.4, 0.5, 0.6, 0.7, 0.8],
         description="Views in which a nucleus is the hull of this inner share of its transcripts; 0.5 is the ring test",
     )
     min_transcripts_to_shrink: int = setting(12, description="Nuclei with fewer transcripts keep their full hull", ge=6)
@@ -153,7 +153,8 @@ class ModelSettings(TrainingSettings):
     """The network, its losses and its training; sizes and training options as in the seed where it names them."""
 
     artifact: str | None = setting(
-        None, description="Use this finished model artifact (a folder) instead of training, for instance on a new sample"
+        None,
+        description="Use this finished model artifact (a folder) instead of training, for instance on a new sample",
     )
 
     init_emb: int = setting(16, description="Embedding of a gene token", unit="channels", ge=1)
@@ -164,11 +165,17 @@ class ModelSettings(TrainingSettings):
     dropout: float = setting(0.0, description="Dropout of messages", ge=0, lt=1)
 
     neg_ratio: int = setting(5, description="Wrong nuclei for each right one", ge=1)
-    hard_share: float = setting(0.6, description="Share of them that are other candidates of the transcript", ge=0, le=1)
+    hard_share: float = setting(
+        0.6, description="Share of them that are other candidates of the transcript", ge=0, le=1
+    )
     near_share: float = setting(0.2, description="Share that are other nuclei around; the rest is random", ge=0, le=1)
-    mask_share: float = setting(0.3, description="Share of a tile's transcripts that hide their gene and are judged", gt=0, lt=1)
+    mask_share: float = setting(
+        0.3, description="Share of a tile's transcripts that hide their gene and are judged", gt=0, lt=1
+    )
     full_view_share: float = setting(0.4, description="Chance that a tile is seen with whole nuclei", ge=0, lt=1)
-    test_view: float = setting(0.5, description="Shrunken view kept for the ring test: never trained or validated on", gt=0, lt=1)
+    test_view: float = setting(
+        0.5, description="Shrunken view kept for the ring test: never trained or validated on", gt=0, lt=1
+    )
     validation_view: float = setting(0.6, description="Shrunken view on which validation is judged", gt=0, lt=1)
     validation_folds: int = setting(3, description="Passes in which each transcript hides its gene once", ge=2)
 
@@ -178,10 +185,15 @@ class ModelSettings(TrainingSettings):
     gene_weight: float = setting(1.0, description="Weight of the likelihood of unlabelled transcripts' genes", ge=0)
 
     profile_neighbours: int = setting(25, description="Nuclei pooled into one expression profile", ge=1)
-    profile_prior: float = setting(10.0, description="Weight of the sample's own profile in each", unit="transcripts", gt=0)
+    profile_prior: float = setting(
+        10.0, description="Weight of the sample's own profile in each", unit="transcripts", gt=0
+    )
     profile_components: int = setting(15, description="Components of the SVD in which similar nuclei are sought", ge=1)
     share_assigned: float = setting(
-        0.95, description="The cut leaves out the transcripts whose gene fits their cell worst; tuned on validation", gt=0, le=1
+        0.95,
+        description="The cut leaves out the transcripts whose gene fits their cell worst; tuned on validation",
+        gt=0,
+        le=1,
     )
 
     max_epochs: int = setting(200, description="Passes over the training tiles at most", unit="epochs", ge=1)
@@ -203,14 +215,23 @@ class PredictionsSettings(Settings):
     """Every transcript to a cell, or a reason why not."""
 
     score_cut: float | None = setting(
-        None, description="Least evidence (log ratio of the gene in its cell) to be assigned; empty: the model's own cut", unit="nats"
+        None,
+        description="Least evidence (log ratio of the gene in its cell) to be assigned; empty: the model's own cut",
+        unit="nats",
     )
-    gene_cut: bool = setting(False, description="Cut each gene at its own quantile, so that no gene is left out more than others")
+    gene_cut: bool = setting(
+        False, description="Cut each gene at its own quantile, so that no gene is left out more than others"
+    )
     min_fragment: int = setting(
-        5, description="Transcripts without a nucleus that hang together form a fragment from this number on", unit="transcripts", ge=2
+        5,
+        description="Transcripts without a nucleus that hang together form a fragment from this number on",
+        unit="transcripts",
+        ge=2,
     )
     folds: int = setting(3, description="Passes in which each transcript hides its gene once", ge=2)
-    polygons: Literal["none", "geojson", "geoparquet", "both"] = setting("geojson", description="Cell polygons to export")
+    polygons: Literal["none", "geojson", "geoparquet", "both"] = setting(
+        "geojson", description="Cell polygons to export"
+    )
     anndata: bool = setting(False, description="Export cells x genes as AnnData (needs the extra 'export')")
     xeniumranger: bool = setting(False, description="Export CSV and GeoJSON for xeniumranger import-segmentation")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -73,7 +75,7 @@ def simulate(directory: Path, *, settings: RawSettings) -> dict[str, str]:
     cells = {
         "cell": np.arange(settings.cells, dtype=np.int32),
         "cell_id": ids,
-        "cell_type": [type_name(t) for t in cell_type],
+        "cell_type": [type_name(number) for number in cell_type.tolist()],
     }
     _write(directory / "true_cells.parquet", cells)
     reference_table(profiles, genes=genes, rng=rng).to_csv(directory / "reference.csv", index=False)
@@ -98,7 +100,7 @@ def reference_table(profiles: np.ndarray, *, genes: list[str], rng: np.random.Ge
     """Dissociated cells of the same types: counts per gene and the column cell_type."""
     of = np.repeat(np.arange(len(profiles)), REFERENCE_CELLS_PER_TYPE)
     table = pd.DataFrame(rng.poisson(profiles[of] * REFERENCE_DEPTH), columns=genes)
-    table["cell_type"] = [type_name(number) for number in of]
+    table["cell_type"] = [type_name(number) for number in of.tolist()]
     return table
 
 
@@ -189,5 +191,5 @@ def _vertices(outlines: np.ndarray, *, ids: list[str]) -> dict[str, np.ndarray]:
     return {"cell_id": names, "vertex_x": closed[..., 0].ravel(), "vertex_y": closed[..., 1].ravel()}
 
 
-def _write(path: Path, columns: dict[str, object]) -> None:
+def _write(path: Path, columns: Mapping[str, Any]) -> None:
     pq.write_table(pa.table({name: pa.array(values) for name, values in columns.items()}), path, compression="zstd")

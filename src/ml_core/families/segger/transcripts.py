@@ -17,7 +17,7 @@ from ml_core.families.segger.readers.sample import Sample
 from ml_core.families.segger.reference import copy_reference
 from ml_core.families.segger.settings import TranscriptsSettings
 from ml_core.stages import StageRun
-from ml_core.summary import Summary
+from ml_core.summary import Number, Summary
 
 KEPT, LOW_QV, CONTROL = 0, 1, 2
 STATUS = {KEPT: "kept", LOW_QV: "low_qv", CONTROL: "control"}
@@ -147,7 +147,7 @@ def _summary(
 ) -> Summary:
     n, kept = len(status), status == KEPT
     nuclear = kept & (nuclei.of >= 0)
-    numbers = {
+    numbers: dict[str, Number] = {
         "transcripts.rows": n,
         **{f"transcripts.{name}": int(np.sum(status == code)) for code, name in STATUS.items()},
         "transcripts.genes": len(genes),

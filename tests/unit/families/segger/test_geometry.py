@@ -74,7 +74,9 @@ def test_features_of_a_square_and_of_a_rectangle_are_those_of_the_definitions() 
 def test_features_do_not_change_when_a_polygon_is_turned_or_reversed() -> None:
     shape = shapely.Polygon([(0, 0), (6, 0), (6, 2), (2, 2), (2, 5), (0, 5)])
     turned = shapely.affinity.rotate(shape, 37)
-    features = shape_features(from_shapely(np.array([shape, turned, shapely.reverse(shape)])), transcripts=np.full(3, 5))
+    features = shape_features(
+        from_shapely(np.array([shape, turned, shapely.reverse(shape)])), transcripts=np.full(3, 5)
+    )
     np.testing.assert_allclose(features[1], features[0], rtol=1e-4)
     np.testing.assert_allclose(features[2], features[0], rtol=1e-5)
     assert features[0, 1] < 1
@@ -83,7 +85,9 @@ def test_features_do_not_change_when_a_polygon_is_turned_or_reversed() -> None:
 def test_taking_and_joining_polygons_keeps_their_rings() -> None:
     polygons = stars(5, 1)
     joined = polygons.joined_with(polygons).take(np.array([7, 0]))
-    np.testing.assert_array_equal(joined.xy[: joined.offsets[1]], polygons.xy[polygons.offsets[2] : polygons.offsets[3]])
+    np.testing.assert_array_equal(
+        joined.xy[: joined.offsets[1]], polygons.xy[polygons.offsets[2] : polygons.offsets[3]]
+    )
     np.testing.assert_array_equal(joined.xy[joined.offsets[1] :], polygons.xy[: polygons.offsets[1]])
 
 

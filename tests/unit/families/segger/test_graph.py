@@ -46,7 +46,9 @@ def test_a_shrunken_nucleus_is_the_hull_of_what_stays_labelled() -> None:
     whole = convex_hulls(xy, group=nucleus, groups=2)
     labelled, polygons = shrink(whole, xy=xy, nucleus=nucleus, share=0.5, min_points=12)
     assert labelled.sum() == 20 + 6
-    np.testing.assert_allclose(polygons.areas[0], convex_hulls(xy[:40][labelled[:40]], group=np.zeros(20, int), groups=1).areas[0])
+    np.testing.assert_allclose(
+        polygons.areas[0], convex_hulls(xy[:40][labelled[:40]], group=np.zeros(20, int), groups=1).areas[0]
+    )
     np.testing.assert_allclose(polygons.areas[1], whole.areas[1])
     assert polygons.areas[0] < whole.areas[0]
 

@@ -17,7 +17,11 @@ from ml_core.families.segger.tiles import cut_into_tiles
 
 @pytest.fixture
 def loaded(sample):
-    return load_graph(sample.folder / "graph"), load_tiles(sample.folder / "tiles"), load_splits(sample.folder / "splits")
+    return (
+        load_graph(sample.folder / "graph"),
+        load_tiles(sample.folder / "tiles"),
+        load_splits(sample.folder / "splits"),
+    )
 
 
 def test_no_node_and_no_edge_is_shared(sample, loaded) -> None:

@@ -16,7 +16,9 @@ from ml_core.families.segger.tiles import cut_into_tiles
 
 
 @given(seed=st.integers(0, 10_000), count=st.integers(1, 12), halo=st.floats(0, 20), grid=st.booleans())
-def test_tiles_are_balanced_own_everything_once_and_see_all_around(seed: int, count: int, halo: float, grid: bool) -> None:
+def test_tiles_are_balanced_own_everything_once_and_see_all_around(
+    seed: int, count: int, halo: float, grid: bool
+) -> None:
     xy = np.random.default_rng(seed).uniform(0, 50, (150, 2)).astype(np.float32)
     xy = np.round(xy / 5) * 5 if grid else xy  # many ties
     tiles = cut_into_tiles(xy, count=count, halo_um=halo)

@@ -32,7 +32,9 @@ def read(folder: Path, *, negate: bool = False, platform: str = "auto", **tables
 
 
 def test_merscope_cells_come_from_vertices_whose_axis_may_be_turned(tmp_path: Path) -> None:
-    vertices = pd.DataFrame({"x": [0, 4, 2, 0], "y": [0, 0, -4, 0], "poly_ID": ["40951783403982682273285375368232495429"] * 4})
+    vertices = pd.DataFrame(
+        {"x": [0, 4, 2, 0], "y": [0, 0, -4, 0], "poly_ID": ["40951783403982682273285375368232495429"] * 4}
+    )
     sample = read(tmp_path, transcripts=MERSCOPE, cell_boundaries=vertices, negate=True)
     assert sample.platform == "merscope"
     assert sample.boundaries.ids == ["40951783403982682273285375368232495429"]
@@ -51,7 +53,9 @@ def test_merscope_wkb_keeps_the_largest_plane_of_each_cell(tmp_path: Path) -> No
 
 
 def test_merscope_boundaries_of_another_shape_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"has the columns a, expected Geometry and EntityID \(WKB\), or x, y and poly_ID"):
+    with pytest.raises(
+        UserError, match=r"has the columns a, expected Geometry and EntityID \(WKB\), or x, y and poly_ID"
+    ):
         read(tmp_path, transcripts=MERSCOPE, cell_boundaries=pd.DataFrame({"a": [1]}))
     with pytest.raises(UserError, match=r"column 'Geometry' is not WKB"):
         read(tmp_path, transcripts=MERSCOPE, cell_boundaries=pd.DataFrame({"EntityID": [1], "Geometry": [b"nonsense"]}))

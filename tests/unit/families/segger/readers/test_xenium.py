@@ -126,7 +126,10 @@ def broken(**columns: object) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("table", "sentence"),
     [
-        (TABLE.drop(columns="y_location"), r"has no column 'y_location'; expected feature_name, x_location, y_location, found"),
+        (
+            TABLE.drop(columns="y_location"),
+            r"has no column 'y_location'; expected feature_name, x_location, y_location, found",
+        ),
         (TABLE[:0], r"has a header but no rows"),
         (broken(x_location=[1.0, np.nan, 3.0]), r"'x_location' has no number in data row 2 \(and 0 more rows\)"),
         (broken(y_location=[1.0, 2.0, np.inf]), r"'y_location' has no number in data row 3"),
@@ -134,7 +137,9 @@ def broken(**columns: object) -> pd.DataFrame:
         (broken(transcript_id=[5, 7, 5]), r"'transcript_id' has 1 ids more than once \(first 5 in data rows 1 and 3\)"),
     ],
 )
-def test_a_broken_table_is_named_with_its_row_and_column(tmp_path: Path, table: pd.DataFrame, suffix: str, sentence: str) -> None:
+def test_a_broken_table_is_named_with_its_row_and_column(
+    tmp_path: Path, table: pd.DataFrame, suffix: str, sentence: str
+) -> None:
     path = tmp_path / ("transcripts" + suffix)
     table.to_parquet(path, index=False) if suffix == ".parquet" else table.to_csv(path, index=False)
     with pytest.raises(UserError, match=r"transcripts\." + ".*" + sentence):
