@@ -33,8 +33,8 @@ FAULTS = [
     Fault(
         "each micro-batch counts the same (naive / N)",
         "training/trainer.py",
-        "(count[term] / totals[term])",
-        "(1 / len(batches))",
+        "count[term] / totals[term] for term in terms",
+        "1 / len(batches) for term in terms",
         (f"{TRAINING}/test_trainer.py::test_every_split_of_a_batch_gives_the_step_of_the_whole_batch",),
     ),
     Fault(

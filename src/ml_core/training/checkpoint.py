@@ -101,7 +101,7 @@ class CheckpointStore:
             try:
                 aside.mkdir()
                 save_file(checkpoint.weights, aside / WEIGHTS)
-                torch.save(checkpoint.training, aside / TRAINING)
+                _save_tensors(checkpoint.training, aside / TRAINING)
                 (aside / STATE).write_text(_to_json(checkpoint.record))
                 for file in (WEIGHTS, TRAINING, STATE):
                     _sync(aside / file)
@@ -183,6 +183,16 @@ def cpu_copies(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
 
 
+def _save_tensors(content: dict[str, Any], file: Path) -> None:
+    """`torch.save`, whose writer reports a full disk as a RuntimeError about positions."""
+    try:
+        torch.save(content, file)
+    except RuntimeError as error:
+        if "inline_container" in str(error) or "PytorchStreamWriter" in str(error):
+            raise OSError(errno.ENOSPC, "PyTorch could not write the whole file") from error
+        raise
+
+
 def _read_tensors(file: Path) -> dict[str, Tensor]:
     try:
         return load_file(file)
@@ -239,10 +249,10 @@ def _damaged(file: Path, error: Exception) -> UserError:
 
 @contextmanager
 def _disk_errors(path: Path) -> Iterator[None]:
-    """Turn what a full or closed disk raises into a sentence. PyTorch and safetensors wrap the system's error."""
+    """Turn what a full or closed disk raises into a sentence."""
     try:
         yield
-    except (OSError, SafetensorError, RuntimeError) as error:
+    except (OSError, SafetensorError) as error:
         code = error.errno if isinstance(error, OSError) else None
         free_gb = shutil.disk_usage(path.parent).free / 1e9 if path.parent.exists() else 0.0
         advice = (

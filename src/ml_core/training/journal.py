@@ -14,9 +14,9 @@ import torch
 from torch import nn
 
 from ml_core.training.device import memory_gb
-from ml_core.training.recorder import CsvRecorder, ProgressRecorder, Recorder, Recorders, Row, TensorBoardRecorder
+from ml_core.training.recorder import CsvRecorder, ProgressRecorder, Recorder, Recorders, TensorBoardRecorder
 from ml_core.training.settings import TrainingSettings
-from ml_core.training.state import TrainState
+from ml_core.training.state import Row, TrainState
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

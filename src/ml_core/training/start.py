@@ -1,4 +1,4 @@
-"""Where a run begins: at its own unfinished checkpoint if there is one, otherwise from scratch."""
+"""Where a run begins: at its own checkpoint if there is one, otherwise from scratch; and what a checkpoint holds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,13 @@ from torch import nn
 
 from ml_core.errors import UserError
 from ml_core.settings import differences
-from ml_core.training.checkpoint import CheckpointStore
-from ml_core.training.generators import restore_generators, seed_generators
+from ml_core.training.checkpoint import Checkpoint, CheckpointStore, cpu_copies
+from ml_core.training.generators import capture_generators, restore_generators, seed_generators
 from ml_core.training.precision import Precision
 from ml_core.training.settings import TrainingSettings
-from ml_core.training.state import TrainState
+from ml_core.training.state import Row, TrainState
 
 log = logging.getLogger("ml_core.training")
-
-Row = dict[str, float]
 
 
 @contextmanager
@@ -33,14 +31,18 @@ def alone_in(directory: Path) -> Iterator[None]:
 
     Raises UserError if there is one already.
     """
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(directory / ".lock", timeout=0)
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(directory / ".lock", timeout=0):
-            yield
+        lock.acquire()
     except filelock.Timeout as error:
         raise UserError(
             f"{directory}: another process is training here; wait for it, or choose another directory."
         ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def begin(
     record = store.read_record(path)
     _refuse_changes(record["identity"], identity, path)
     state = TrainState(**record["state"])
-    history = from_json(record["history"])
+    history = _with_nan(record["history"])
     if state.stop_reason == "max_epochs" and state.epoch < settings.max_epochs:
         state = state.replace(stop_reason=None)
     if state.stop_reason is not None:
@@ -118,12 +120,40 @@ def begin(
     return Start(state, history, path)
 
 
-def to_json(history: list[Row]) -> list[dict[str, float | None]]:
+def compose(
+    *,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    precision: Precision,
+    device: torch.device,
+    settings: TrainingSettings,
+    identity: dict[str, Any],
+    state: TrainState,
+    history: list[Row],
+) -> Checkpoint:
+    """The checkpoint from which `begin` goes on at `state`."""
+    training = {
+        "optimizer": optimizer.state_dict(),
+        "scaler": {} if precision.scaler is None else precision.scaler.state_dict(),
+        "generators": capture_generators(device),
+    }
+    record = {
+        "state": asdict(state),
+        "history": _with_null(history),
+        "identity": identity,
+        "settings": settings.model_dump(mode="json"),
+        "device": str(device),
+        "precision": precision.name,
+    }
+    return Checkpoint(cpu_copies(model.state_dict()), training, record)
+
+
+def _with_null(history: list[Row]) -> list[dict[str, float | None]]:
     """Rows with NaN and infinities as null, which JSON can hold."""
     return [{name: value if math.isfinite(value) else None for name, value in row.items()} for row in history]
 
 
-def from_json(rows: list[dict[str, float | None]]) -> list[Row]:
+def _with_nan(rows: list[dict[str, float | None]]) -> list[Row]:
     """Rows with null as NaN."""
     return [{name: math.nan if value is None else value for name, value in row.items()} for row in rows]
 

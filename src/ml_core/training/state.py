@@ -1,11 +1,14 @@
-"""Where a run stands, and what counts as better."""
+"""Where a run stands, how it ended, and what counts as better."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+Row = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,24 @@ class TrainState:
     def mean_losses(self) -> dict[str, float]:
         """Mean loss of each term over the current epoch's targets so far."""
         return {term: self.loss_sums[term] / count for term, count in self.target_counts.items() if count}
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """How a finished run ended. The weights of `best` are in the task's model."""
+
+    state: TrainState
+    history: list[Row]  # one row per epoch: train_*, val_*, learning_rate, seconds, ...
+    best: Path  # checkpoint of the best monitored value, or the last one where nothing is monitored
+    last: Path
+    stop_reason: str  # max_epochs or patience
+    device: str
+    device_reason: str
+    precision: str
+    seconds: float  # of training, in all processes that worked on the run
+    cpu_seconds: float  # of this process and its threads
+    peak_memory_gb: float
+    resumed_from: Path | None
 
 
 def improved(value: float, best: float | None, *, mode: str) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,43 +17,25 @@ from torch import Tensor
 from ml_core.data.batch import to_device
 from ml_core.data.loader import Loader
 from ml_core.errors import UserError
-from ml_core.training.checkpoint import Checkpoint, CheckpointStore, Roles, cpu_copies, load_weights
+from ml_core.training.checkpoint import CheckpointStore, Roles, load_weights
 from ml_core.training.device import choose_device, memory_gb, prepare_process
 from ml_core.training.freeze import freeze, training_mode
-from ml_core.training.generators import capture_generators, separate_generators
+from ml_core.training.generators import separate_generators
 from ml_core.training.interrupt import Interrupted, StopAsked, StopRequest
 from ml_core.training.journal import Journal
 from ml_core.training.optimizer import build_optimizer, clip_gradients
 from ml_core.training.plan import micro_batches, plan_epochs
 from ml_core.training.precision import choose_precision
-from ml_core.training.recorder import Recorder, Row
+from ml_core.training.recorder import Recorder
 from ml_core.training.rollback import Rollback
 from ml_core.training.schedule import build_schedule
 from ml_core.training.settings import TrainingSettings
-from ml_core.training.start import alone_in, begin, identify, to_json
-from ml_core.training.state import TrainState, improved
+from ml_core.training.start import alone_in, begin, compose, identify
+from ml_core.training.state import FitResult, Row, TrainState, improved
 from ml_core.training.task import Batch, Samples, Task
 from ml_core.training.validation import validate
 
 log = logging.getLogger("ml_core.training")
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """How a finished run ended. The weights of `best` are in the task's model."""
-
-    state: TrainState
-    history: list[Row]  # one row per epoch: train_*, val_*, learning_rate, seconds, ...
-    best: Path  # checkpoint of the best monitored value, or the last one where nothing is monitored
-    last: Path
-    stop_reason: str  # max_epochs or patience
-    device: str
-    device_reason: str
-    precision: str
-    seconds: float  # of training, in all processes that worked on the run
-    cpu_seconds: float  # of this process and its threads
-    peak_memory_gb: float
-    resumed_from: Path | None
 
 
 def fit(
@@ -268,13 +250,16 @@ class _Run:
             with self.precision.autocast():
                 means = self.task.losses(to_device(batch, self.device), self.forward)
             # A term without targets here is left out: its mean is 0 / 0.
-            shares = {term: means[term].float() * (count[term] / totals[term]) for term in terms if count[term]}
-            loss = self._total(shares)
-            if shares:
-                self.precision.backward(loss)
-            losses.append(loss.detach() if shares else 0.0)
+            shares = {term: count[term] / totals[term] for term in terms if count[term]}
+            parts = [means[term].float() * (self._weight(term) * share) for term, share in shares.items()]
+            if not parts:
+                losses.append(0.0)
+                continue
+            loss = functools.reduce(torch.add, parts)
+            self.precision.backward(loss)
+            losses.append(loss.detach())
             for term, share in shares.items():
-                terms[term] += share.detach()
+                terms[term] += means[term].detach() * share
         return terms, totals, losses
 
     def _finish_epoch(self) -> None:
@@ -335,22 +320,19 @@ class _Run:
 
     def _save(self, roles: Roles, state: TrainState, history: list[Row]) -> None:
         """Write a checkpoint; the run stands at `state` from the moment when it is on disk."""
-        training = {
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": {} if self.precision.scaler is None else self.precision.scaler.state_dict(),
-            "generators": capture_generators(self.device),
-        }
-        record = {
-            "state": asdict(state),
-            "history": to_json(history),
-            "identity": self.identity,
-            "settings": self.settings.model_dump(mode="json"),
-            "device": str(self.device),
-            "precision": self.precision.name,
-        }
+        checkpoint = compose(
+            model=self.task.model,
+            optimizer=self.optimizer,
+            precision=self.precision,
+            device=self.device,
+            settings=self.settings,
+            identity=self.identity,
+            state=state,
+            history=history,
+        )
         name = f"epoch-{state.epoch:04d}-sample-{state.position:09d}"
         try:
-            self.store.save(name, Checkpoint(cpu_copies(self.task.model.state_dict()), training, record), roles)
+            self.store.save(name, checkpoint, roles)
         finally:
             if self.store.index.last == name:
                 self.state, self.history, self.saved_state, self.saved_at = state, history, state, time.perf_counter()
@@ -383,9 +365,11 @@ class _Run:
             prefetch_factor=settings.prefetch_factor,
         )
 
-    def _total(self, terms: dict[str, Any]) -> Any:
-        """Weighted sum of the loss terms: tensors or numbers."""
-        return sum(self.task.weights.get(term, 1.0) * value for term, value in terms.items())
+    def _weight(self, term: str) -> float:
+        return self.task.weights.get(term, 1.0)
+
+    def _total(self, terms: dict[str, float]) -> float:
+        return sum(self._weight(term) * value for term, value in terms.items())
 
     def _with_total(self, terms: dict[str, float]) -> Row:
         return {"loss": self._total(terms), **{f"{term}_loss": value for term, value in terms.items()}}

@@ -11,8 +11,9 @@ from torch import nn
 from ml_core.training.checkpoint import load_weights
 from ml_core.training.recorder import Recorder
 from ml_core.training.settings import TrainingSettings
+from ml_core.training.state import FitResult
 from ml_core.training.task import Task
-from ml_core.training.trainer import FitResult, fit
+from ml_core.training.trainer import fit
 
 TIMES = {"seconds", "samples_per_second", "memory_gb"}
 

@@ -6,11 +6,12 @@ The scRNA-seq reference is used here and nowhere else: a model that had seen it 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ml_core.errors import UserError
+from ml_core.families.segger.reference import CELL_TYPE
 
 SPECIFICITY = 0.6  # 1 - second best / best cell type, design/segger.md
 ABSENT = 0.1  # share of its maximum below which a gene counts as absent from a type
@@ -35,18 +36,10 @@ class Markers:
     foreign: np.ndarray
 
 
-def read_reference(path: str, genes: list[str]) -> pd.DataFrame:
-    """Mean expression [types, genes] of an scRNA-seq reference: a table with `cell_type` and a column for each gene.
-
-    Genes that the reference lacks are 0 and so can be no marker. UserError where `cell_type` or all genes are missing.
-    """
-    table = pd.read_csv(path)
-    if "cell_type" not in table.columns:
-        raise UserError(f"{path}: has no column 'cell_type'; expected one row per profile with cell_type and genes.")
-    shared = [gene for gene in genes if gene in table.columns]
-    if not shared:
-        raise UserError(f"{path}: has none of the sample's {len(genes)} genes as a column; check the gene names.")
-    return table.groupby("cell_type")[shared].mean().reindex(columns=genes, fill_value=0.0)
+def type_means(path: Path, genes: list[str]) -> pd.DataFrame:
+    """Mean expression [types, genes] of the reference that the transcripts stage checked; a gene it lacks is 0: no marker."""
+    table = pd.read_parquet(path)
+    return table.groupby(CELL_TYPE, observed=True).mean().reindex(columns=genes, fill_value=0.0)
 
 
 def find_markers(reference: pd.DataFrame) -> Markers:

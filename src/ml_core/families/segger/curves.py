@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
-
-mpl.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 Rows = list[dict[str, float]]
 
@@ -16,9 +15,11 @@ Rows = list[dict[str, float]]
 def training_curves(history: Rows, path: Path, *, best_epoch: int) -> None:
     """Losses, validation metrics and learning rate over epochs; the chosen epoch is marked."""
     epochs = np.array([row["epoch"] for row in history])
-    figure, axes = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained")
+    figure = Figure(figsize=(12, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, 3)
 
-    def draw(panel: plt.Axes, name: str, label: str, **style: str) -> None:
+    def draw(panel: Axes, name: str, label: str, **style: str) -> None:
         values = np.array([row.get(name, np.nan) for row in history], dtype=float)
         seen = np.isfinite(values)
         panel.plot(epochs[seen], values[seen], label=label, **style)
@@ -37,4 +38,3 @@ def training_curves(history: Rows, path: Path, *, best_epoch: int) -> None:
     axes[1].legend(frameon=False, fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
-    plt.close(figure)

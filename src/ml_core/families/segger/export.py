@@ -22,7 +22,8 @@ class Predictions:
     """Every input transcript in input order, and the cell that it was assigned to.
 
     **Shapes**, n transcripts, c cells: transcript_id [n]; xy [n, 2] um; gene [n] int into `genes`, -1 for none; cell
-    [n] int into `cell_ids`, -1 for none; score [n] float; status [n] str; cell_ids [c]; genes: names.
+    [n] int into `cell_ids`, -1 for none; score [n] float, chance of that cell; evidence [n] nats, how well the gene fits it;
+    status [n] str; cell_ids [c]; genes: names.
     """
 
     transcript_id: np.ndarray
@@ -32,11 +33,12 @@ class Predictions:
     cell: np.ndarray
     cell_ids: list[str]
     score: np.ndarray
+    evidence: np.ndarray
     status: np.ndarray
 
 
 def write_segmentation(path: Path, *, predictions: Predictions) -> None:
-    """Parquet with a row per input transcript: transcript_id, cell_id (null for none), score, status."""
+    """Parquet with a row per input transcript: transcript_id, place, cell_id (null for none), score, evidence, status."""
     names = np.array([*predictions.cell_ids, None], object)
     table = pd.DataFrame({
         "row": np.arange(len(predictions.cell)),
@@ -45,6 +47,7 @@ def write_segmentation(path: Path, *, predictions: Predictions) -> None:
         "y_um": predictions.xy[:, 1],
         "cell_id": pd.array(names[predictions.cell], dtype="string"),
         "score": predictions.score,
+        "evidence": predictions.evidence,
         "status": predictions.status,
     })  # fmt: skip
     table.to_parquet(path, index=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from ml_core.families.segger.task import SeggerTask
 class Scores:
     """Of n judged transcripts, in ascending order of the graph's rows.
 
-    transcript [n] int64; chance [n, c] of each candidate given the place and the gene; best [n] column of the highest;
+    transcript [n] int64; chance [n, c] of each candidate, given the place and the gene; best [n], column of the highest;
     evidence [n] nats: how much better the gene fits the best candidate than the sample at large, log p(gene | nucleus) /
     p(gene). Assignment goes by chance, the cut by evidence.
     """
@@ -30,13 +30,15 @@ class Scores:
         return self.chance.argmax(axis=1)  # type: ignore[no-any-return]
 
 
-def score_tiles(task: SeggerTask, samples: TileSamples, *, at_once: int = 2, progress: Iterable[int] | None = None) -> Scores:
+def score_tiles(
+    task: SeggerTask, samples: TileSamples, *, at_once: int = 2, progress: Callable[..., Iterable[int]] | None = None
+) -> Scores:
     """Judge every transcript once: its gene is hidden from the network while it is judged. Uses the CPU."""
     parts: list[dict[str, np.ndarray]] = []
-    starts = range(0, len(samples), at_once)
+    starts: Iterable[int] = range(0, len(samples), at_once)
     task.model.eval()
     with torch.no_grad():
-        for start in starts if progress is None else progress:
+        for start in starts if progress is None else progress(starts, what="scoring tiles"):
             indices = np.arange(start, min(start + at_once, len(samples)))
             parts.append(task.predictions(samples.fetch(indices, seed=0, epoch=0)))
     pooled = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

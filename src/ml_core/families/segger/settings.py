@@ -122,7 +122,7 @@ class TilesSettings(Settings):
         20, description="Small samples are cut into at least so many tiles, so that they can be split", ge=1
     )
     halo_um: float = setting(
-        25.0, description="Transcripts so near a tile are seen with it; at least layers x dist_tx_um", unit="um", ge=0
+        15.0, description="Transcripts so near a tile are seen with it; at least layers x dist_tx_um", unit="um", ge=0
     )
 
 
@@ -159,7 +159,7 @@ class ModelSettings(TrainingSettings):
 
     init_emb: int = setting(16, description="Embedding of a gene token", unit="channels", ge=1)
     hidden_channels: int = setting(64, description="Hidden width, all heads together", unit="channels", ge=1)
-    num_mid_layers: int = setting(3, description="GATv2 layers between the first and the last", ge=0)
+    num_mid_layers: int = setting(3, description="GATv2 layers between the first and the last map", ge=0)
     out_channels: int = setting(32, description="Width after the last layer", unit="channels", ge=1)
     heads: int = setting(4, description="Attention heads", ge=1)
     dropout: float = setting(0.0, description="Dropout of messages", ge=0, lt=1)

@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml_core.errors import UserError
-from ml_core.families.segger.biology import Judge, Markers, find_markers, keep_share, read_reference
+from ml_core.families.segger.biology import Judge, Markers, find_markers, keep_share, type_means
 
 
 @pytest.fixture
@@ -68,11 +67,9 @@ def test_keep_share_keeps_the_best_scored_of_all_transcripts() -> None:
     assert keep_share(cell, score, 1.0).tolist() == [3, 4, -1, 5]
 
 
-def test_a_reference_without_cell_types_or_shared_genes_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "reference.csv"
-    path.write_text("cell,a1\nx,1\n")
-    with pytest.raises(UserError, match="no column 'cell_type'"):
-        read_reference(str(path), ["a1"])
-    path.write_text("cell_type,other\nx,1\n")
-    with pytest.raises(UserError, match="none of the sample's 1 genes"):
-        read_reference(str(path), ["a1"])
+def test_a_gene_that_the_reference_lacks_is_no_marker(tmp_path: Path) -> None:
+    path = tmp_path / "reference.parquet"
+    pd.DataFrame({"cell_type": ["x", "x", "y"], "a1": [4.0, 6.0, 0.0]}).to_parquet(path)
+    means = type_means(path, ["a1", "absent"])
+    assert means.to_dict() == {"a1": {"x": 5.0, "y": 0.0}, "absent": {"x": 0.0, "y": 0.0}}
+    assert find_markers(means).marker.tolist() == [True, False]

@@ -1,0 +1,196 @@
+"""The four tests of a segmentation, each for the model and for its baselines on the same transcripts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import f1_score, precision_recall_curve
+
+from ml_core.families.segger import baselines
+from ml_core.families.segger.biology import Judge, find_markers, keep_share
+from ml_core.families.segger.data import FULL, SPLITS, Graph, Splits, View
+from ml_core.families.segger.expression import nuclear_counts
+from ml_core.families.segger.ring import ring_metrics
+from ml_core.families.segger.scoring import Scores
+from ml_core.families.segger.truth import cell_f1, transcript_accuracy
+
+MODEL = "model"
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A method's nucleus for each kept transcript (-1 none) and the score by which it would leave transcripts out, [n]."""
+
+    cell: np.ndarray
+    score: np.ndarray
+
+    def at_share(self, share: float) -> np.ndarray:
+        """The assignment that keeps the best-scored `share` of all kept transcripts."""
+        return keep_share(self.cell, self.score, share)
+
+
+def baseline_scores(graph: Graph, view: str) -> dict[str, np.ndarray]:
+    """Scores [n, k] of nearest polygon, nearest centroid and likelihood in one view."""
+    seen = graph.views[view]
+    offset = seen.centroids[seen.candidates.clip(0)] - np.asarray(graph.xy)[:, None]
+    counts = counts_of(graph, seen)
+    return {
+        "nearest_polygon": baselines.nearest_polygon(np.asarray(seen.distance)),
+        "nearest_centroid": baselines.nearest_centroid(offset),
+        "likelihood": baselines.likelihood(graph.gene, seen.candidates, seen.distance, counts=counts),
+    }
+
+
+def counts_of(graph: Graph, view: View) -> np.ndarray:
+    """Labelled transcripts of each nucleus by gene, [nuclei, genes]."""
+    size = {"nuclei": len(view.polygons), "genes": len(graph.genes)}
+    return nuclear_counts(graph.nucleus, graph.gene, labelled=view.labelled, **size)
+
+
+# ---------------------------------------------------------------- 1. simulated truth
+
+
+def truth_numbers(assignment: Assignment, *, truth: np.ndarray, true_cell: np.ndarray) -> dict[str, float]:
+    """Accuracy and F1 with everything assigned that the method assigns; truth [n]: nucleus of the true cell, -1 background."""
+    return {
+        "transcript_accuracy": transcript_accuracy(assignment.cell, truth),
+        "cell_f1": cell_f1(assignment.cell, true_cell),
+    }
+
+
+# ---------------------------------------------------------------- 2. the ring test
+
+
+@dataclass(frozen=True)
+class Ring:
+    """Held-out nuclear transcripts of the test view: rows [r], truth [r], candidates [r, k], scores by method [r, k]."""
+
+    rows: np.ndarray
+    truth: np.ndarray
+    candidates: np.ndarray
+    scores: dict[str, np.ndarray]
+
+    def of(self, chosen: np.ndarray) -> Ring:
+        scores = {name: score[chosen] for name, score in self.scores.items()}
+        return Ring(self.rows[chosen], self.truth[chosen], self.candidates[chosen], scores)
+
+    def metrics(self) -> dict[str, dict[str, float]]:
+        return {name: ring_metrics(self.candidates, score, self.truth) for name, score in self.scores.items()}
+
+
+def ring_of(graph: Graph, *, view: str, scores: Scores) -> Ring:
+    """All ring transcripts with the model's and the baselines' scores for the same candidates."""
+    chance = np.zeros(graph.views[view].candidates.shape, np.float32)
+    chance[scores.transcript] = scores.chance
+    rows = np.flatnonzero(graph.held_out(view))
+    methods = {MODEL: chance, **baseline_scores(graph, view)}
+    candidates = np.asarray(graph.views[view].candidates)[rows]
+    return Ring(rows, graph.nucleus[rows].astype(np.int64), candidates, {name: score[rows] for name, score in methods.items()})
+
+
+def in_split(splits: Splits, rows: np.ndarray, split: str) -> np.ndarray:
+    """Which of the rows lie in a split and outside its guard band, [rows] bool."""
+    return np.asarray((splits.transcript[rows] == SPLITS.index(split)) & splits.supervised[rows])
+
+
+def f1_at_validation_threshold(test: Ring, validation: Ring) -> float:
+    """F1 over the candidates of the test blocks, at the threshold that is best on the validation blocks."""
+    right, score = _pairs(validation)
+    if not len(right) or not right.any() or not len(test.rows):
+        return float("nan")
+    precision, recall, thresholds = precision_recall_curve(right, score)
+    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+    threshold = thresholds[min(int(f1.argmax()), len(thresholds) - 1)]
+    right, score = _pairs(test)
+    return float(f1_score(right, score >= threshold))
+
+
+def top1_interval(ring: Ring, *, method: str, against: str, draws: int, seed: int = 0) -> tuple[float, float]:
+    """95 % interval of the difference in top-1 of two methods, by bootstrap over nuclei."""
+    gain = (_right(ring, method).astype(float) - _right(ring, against)) if len(ring.rows) else np.zeros(0)
+    nucleus, place = np.unique(ring.truth, return_inverse=True)
+    if not len(nucleus):
+        return float("nan"), float("nan")
+    total, count = np.bincount(place, gain), np.bincount(place)
+    weight = np.random.default_rng(seed).multinomial(len(nucleus), np.full(len(nucleus), 1 / len(nucleus)), size=draws)
+    low, high = np.quantile((weight @ total) / (weight @ count), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def calibration(ring: Ring, bins: int = 10) -> tuple[pd.DataFrame, float]:
+    """Share of right answers by the model's chance of its best candidate, and the expected calibration error."""
+    chance = ring.scores[MODEL].max(axis=1)
+    edge = np.minimum((chance * bins).astype(int), bins - 1)
+    table = pd.DataFrame({"bin": edge, "chance": chance, "right": _right(ring, MODEL)})
+    grouped = table.groupby("bin").agg(chance=("chance", "mean"), right=("right", "mean"), transcripts=("right", "size"))
+    error = (grouped["chance"] - grouped["right"]).abs() * grouped["transcripts"]
+    return grouped.reset_index(), float(error.sum() / max(len(table), 1))
+
+
+def _right(ring: Ring, method: str) -> np.ndarray:
+    return baselines.best_candidate(ring.candidates, ring.scores[method])[0] == ring.truth  # type: ignore[no-any-return]
+
+
+def _pairs(ring: Ring) -> tuple[np.ndarray, np.ndarray]:
+    there = ring.candidates >= 0
+    return (ring.candidates == ring.truth[:, None])[there], ring.scores[MODEL][there]
+
+
+# ---------------------------------------------------------------- 3. biology
+
+
+def judge_of(graph: Graph, reference: pd.DataFrame, *, block_um: float) -> Judge:
+    """Who judges MECR and contamination: the reference's markers, and the cells' types by their nuclear transcripts."""
+    full = graph.views[FULL]
+    return Judge(
+        np.asarray(graph.gene),
+        nucleus=np.asarray(graph.nucleus),
+        centre_um=np.asarray(full.centroids),
+        markers=find_markers(reference),
+        block_um=block_um,
+    )
+
+
+def biology_curve(judge: Judge, assignment: Assignment, *, shares: list[float], draws: int) -> list[dict[str, float]]:
+    """MECR and contamination with 95 % intervals at each share that the method reaches; the last row is all that it assigns."""
+    most = float((assignment.cell >= 0).mean())
+    rows = []
+    for share in [*sorted(share for share in shares if share < most), most]:
+        kept = assignment.at_share(share)
+        low, high = np.nanquantile(judge.bootstrap(kept, draws=draws, seed=0), [0.025, 0.975], axis=0)
+        measured = judge.measure(kept)
+        row = {"share": share}
+        for place, name in enumerate(("mecr", "contamination")):
+            row |= {name: measured[name], f"{name}_low": float(low[place]), f"{name}_high": float(high[place])}
+        rows.append(row)
+    return rows
+
+
+def biology_at(judge: Judge, assignment: Assignment, share: float, *, of: np.ndarray | None = None) -> dict[str, float]:
+    """MECR and contamination at one share; NaN where the method assigns fewer. `of` [cells] restricts the cells."""
+    if (assignment.cell >= 0).mean() < share - 1e-9:
+        return {"mecr": float("nan"), "contamination": float("nan")}
+    return judge.measure(assignment.at_share(share), of=of)
+
+
+def gain_interval(judge: Judge, ours: Assignment, theirs: Assignment, *, share: float, draws: int) -> dict[str, tuple[float, float]]:
+    """95 % interval of ours - theirs in MECR and contamination, block by block the same draws."""
+    difference = [judge.bootstrap(each.at_share(share), draws=draws, seed=0) for each in (ours, theirs)]
+    low, high = np.nanquantile(difference[0] - difference[1], [0.025, 0.975], axis=0)
+    return {name: (float(low[i]), float(high[i])) for i, name in enumerate(("mecr", "contamination"))}
+
+
+# ---------------------------------------------------------------- 4. agreement
+
+
+def agreement(assignment: Assignment, *, vendor: np.ndarray, nuclear: np.ndarray) -> dict[str, float]:
+    """Share of the vendor's assigned transcripts that are given the same nucleus, nuclear and cytoplasmic apart."""
+    told = vendor >= 0
+    same = assignment.cell == vendor
+
+    def share(rows: np.ndarray) -> float:
+        return float(same[rows].mean()) if rows.any() else float("nan")
+
+    return {"nuclear": share(told & nuclear), "cytoplasmic": share(told & ~nuclear)}
