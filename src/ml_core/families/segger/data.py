@@ -37,7 +37,8 @@ class Graph:
     """All kept transcripts, sorted along strips, and all nuclei.
 
     **Shapes**: rows [n] int64, the row in transcripts.parquet; xy [n, 2] and z [n] float32 um; gene [n] int32; nucleus
-    [n] int32, the nucleus it lies in (-1 none); neighbours [n, k_tx] int32, nearest first, -1 padded; genes: names.
+    [n] int32, the nucleus it lies in (-1 none); neighbours [n, k_tx] and around [n, k_context] int32, nearest first, -1
+    padded; genes: names.
     """
 
     rows: np.ndarray
@@ -46,6 +47,7 @@ class Graph:
     gene: np.ndarray
     nucleus: np.ndarray
     neighbours: np.ndarray
+    around: np.ndarray
     genes: list[str]
     views: dict[str, View]
 
@@ -102,7 +104,7 @@ class Splits:
 def load_graph(directory: Path) -> Graph:
     """The graph stage's arrays, memory-mapped."""
     views = {path.name: load_view(path) for path in sorted((directory / "views").iterdir())}
-    names = ("rows", "xy", "z", "gene", "nucleus", "neighbours")
+    names = ("rows", "xy", "z", "gene", "nucleus", "neighbours", "around")
     return Graph(**_arrays(directory, names), genes=json.loads((directory / "genes.json").read_text()), views=views)
 
 

@@ -11,6 +11,8 @@ from scipy import sparse
 from sklearn.decomposition import TruncatedSVD
 from sklearn.neighbors import NearestNeighbors
 
+FITS_BEST = 0.99
+
 
 @dataclass(frozen=True)
 class Profiles:
@@ -57,6 +59,11 @@ class Profiles:
     def ratio(self) -> np.ndarray:
         """log p(gene | nucleus) / p(gene), [m, g] float32, nats."""
         return np.log(self.sums / self.totals[:, None] / self.background).astype(np.float32)  # type: ignore[no-any-return]
+
+    @cached_property
+    def best_ratio(self) -> np.ndarray:
+        """The log ratio of each gene in the nuclei that it fits best (99th percentile, so that no single one decides), [g]."""
+        return np.quantile(self.ratio, FITS_BEST, axis=0).astype(np.float32)  # type: ignore[no-any-return]
 
     def ratio_of(self, gene: np.ndarray, candidates: np.ndarray, *, counted_in: np.ndarray) -> np.ndarray:
         """The same for each transcript and candidate, [n, k] float32; 0 where there is no candidate.

@@ -64,9 +64,9 @@ def score_histograms(chance: np.ndarray, evidence: np.ndarray, path: Path, *, cu
     left, right = figure.subplots(1, 2)
     left.hist(chance, bins=60, range=(0, 1), color="#2b5d8a")
     left.set(title="Score of the best nucleus", xlabel="score", ylabel="transcripts", yscale="log")
-    right.hist(np.clip(evidence, -5, 5), bins=80, range=(-5, 5), color="#4a8a5b")
+    right.hist(np.clip(evidence, -6, 1), bins=80, range=(-6, 1), color="#4a8a5b")
     right.axvline(cut, color="#b3382c", linewidth=1.2)
-    right.set(title="Evidence of the gene in its cell; the cut in red", xlabel="log p(gene | cell) / p(gene), nats")
+    right.set(title="Evidence of the gene in its cell; the cut in red", xlabel="log p(gene | cell) - log p(gene | its own kind), nats")
     for axes in (left, right):
         _plain(axes)
     _save(figure, path)

@@ -38,9 +38,12 @@ def build(run: StageRun) -> Summary:
     strips = Strips.of(points)
     rows = kept[strips.order]
     xy, nucleus, strips = points[strips.order], column["nucleus"][rows], strips.as_sorted()
-    neighbours = nearest_neighbours(xy, k=settings.k_tx, max_distance_um=settings.dist_tx_um, workers=settings.workers)
+    around = nearest_neighbours(
+        xy, k=max(settings.k_tx, settings.k_context), max_distance_um=settings.dist_tx_um, workers=settings.workers
+    )
+    neighbours, around = around[:, : settings.k_tx], around[:, : settings.k_context]
     arrays = {"rows": rows, "xy": xy, "z": column["z_um"][rows], "gene": column["gene"][rows]}
-    save_arrays(run.directory, **arrays, nucleus=nucleus, neighbours=neighbours)
+    save_arrays(run.directory, **arrays, nucleus=nucleus, neighbours=neighbours, around=around)
 
     def save_view(name: str, *, polygons: Polygons, labelled: np.ndarray) -> None:
         found = nearest_polygons(

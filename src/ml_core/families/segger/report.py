@@ -236,7 +236,7 @@ def _evidence_of(*, known: dict[str, Assignment], graph: Graph, run: StageRun) -
     profiles = profiles_of(graph, view=FULL, **description["profiles"])
     cell = known["nearest_polygon"].cell
     ratio = profiles.ratio_of(np.asarray(graph.gene), cell[:, None], counted_in=np.asarray(graph.nucleus))
-    return np.where(cell >= 0, ratio[:, 0], -np.inf)
+    return np.where(cell >= 0, ratio[:, 0] - profiles.best_ratio[np.asarray(graph.gene)], -np.inf)
 
 
 def _copy_figure(run: StageRun, *, stage: str, title: str, name: str, summary: Summary) -> None:

@@ -23,7 +23,6 @@ from ml_core.families.segger.gather import Tile, gather
 
 Batch = dict[str, torch.Tensor]
 MOST_NEAR = 16  # nuclei next to a transcript's candidates from which near negatives are drawn
-SUPERVISED, FREE = 1, 0  # kinds of judged transcripts
 
 
 @dataclass(frozen=True)
@@ -60,12 +59,12 @@ class TileSamples:
 
     Parameters
     ----------
-    views: view to the chance that a tile is seen in it. One view only: every tile, each epoch.
+    views: view to the chance that a tile is seen in it.
     profiles: of each view.
     tokens: [genes] int64, the model's token of each gene of the graph; `mask` is the token of a hidden gene.
-    folds: 0 in training: a random `mask_share` of each tile is judged. Else each tile stands `folds` times in the samples,
-    and a transcript is judged in exactly one of them: validation and prediction cover everything once.
-    everything: judge owned transcripts also where the splits do not supervise them (prediction).
+    folds: 0 in training: a random `mask_share` of each tile is judged. Else each tile stands in the samples once for each
+    view and fold, and a transcript is judged in exactly one fold: validation and prediction cover everything once.
+    splits: None in prediction: then all that a tile owns is judged, and its halo crosses the borders of splits.
     """
 
     def __init__(
@@ -92,7 +91,7 @@ class TileSamples:
         self.fold = np.random.default_rng(0).integers(0, max(folds, 1), len(graph.rows), dtype=np.int8)
 
     def __len__(self) -> int:
-        return len(self.chosen) * max(self.folds, 1)
+        return len(self.chosen) * (self.folds * len(self.views) if self.folds else 1)
 
     def fetch(self, indices: np.ndarray, *, seed: int, epoch: int) -> Batch:
         """The tiles side by side in one graph: transcript and nucleus indices are those within the batch."""
@@ -100,11 +99,13 @@ class TileSamples:
 
     def tile(self, index: int, *, seed: int, epoch: int) -> Batch:
         """Sample `index` as tensors; see `_tensors` for their shapes."""
-        number, fold = divmod(index, max(self.folds, 1))
-        rng = np.random.default_rng([seed, epoch, index])
-        names = list(self.views)
-        chance = np.array([self.views[name] for name in names])
-        view = names[int(rng.choice(len(names), p=chance / chance.sum()))]
+        rng, names = np.random.default_rng([seed, epoch, index]), list(self.views)
+        if self.folds:
+            number, place = divmod(index, self.folds * len(names))
+            fold, view = place // len(names), names[place % len(names)]
+        else:
+            chance = np.array(list(self.views.values()))
+            number, fold, view = index, 0, names[int(rng.choice(len(names), p=chance / chance.sum()))]
         tile = gather(self.graph, tiles=self.tiles, index=int(self.chosen[number]), view=view, splits=self.splits)
         if self.folds:
             masked = self.fold[tile.transcripts] == fold
@@ -120,21 +121,25 @@ class TileSamples:
 
         token [t], neighbours [t, k], step [t, k, 3], candidates [t, c], approach [t, c, GEOMETRY + 2], nucleus_shape [b, 5],
         belongs [2, e] (transcript, nucleus); judged [r], pair_nucleus [r, c + x] (-1 padded), pair [r, c + x, GEOMETRY +
-        CONTEXT], ratio [r, c + x], own [r] (column of the own nucleus, -1 unknown), kind [r], inner [r] bool, compared
+        CONTEXT], ratio [r, c + x], best_ratio [r], own [r] (column of the own nucleus, -1 unknown), inner and free [r] bool, compared
         [r, c + x] bool (own and its negatives), transcript [r] (row of the graph).
+
+        Free are the cytoplasmic transcripts of the full view: theirs are the distances that prediction meets. In a
+        shrunken view the same transcripts would teach that cells reach further from their hulls than they do.
         """
         c = tile.candidates.shape[1]
         labelled = tile.labelled & ~masked & (tile.nucleus >= 0)
         toward = np.hypot(tile.offset[..., 0], tile.offset[..., 1])
         toward = np.where(tile.candidates >= 0, toward, np.inf)
-        crowding = (tile.neighbours >= 0).mean(axis=1)
+        step = np.where((tile.neighbours >= 0)[..., None], tile.xy[tile.neighbours] - tile.xy[:, None], 0)
+        length = np.hypot(step[..., 0], step[..., 1])
+        density = pairs.local_density(length, tile.neighbours)
         shape_of = _padded(tile.features)
         geometry = pairs.geometry(
-            tile.distance, toward, others=pairs.nearest_other(tile.distance), shape=shape_of[tile.candidates], crowding=crowding
+            tile.distance, toward, others=pairs.nearest_other(tile.distance), shape=shape_of[tile.candidates], density=density
         )
         approach = np.concatenate([geometry, tile.offset / self.dist_bd_um], axis=2)
-        step = np.where((tile.neighbours >= 0)[..., None], tile.xy[tile.neighbours] - tile.xy[:, None], 0) / self.dist_tx_um
-        step = np.concatenate([step, np.hypot(step[..., :1], step[..., 1:])], axis=2)
+        step = np.concatenate([step, length[..., None]], axis=2) / self.dist_tx_um
 
         own_nucleus = np.where(tile.supervised, tile.nucleus, -1)[judged]
         candidates = tile.candidates[judged]
@@ -152,23 +157,20 @@ class TileSamples:
             away,
             others=np.broadcast_to(tile.distance[judged, :1], further.shape),
             shape=shape_of[further],
-            crowding=crowding[judged],
+            density=density[judged],
         )
         in_sample = np.where(nuclei >= 0, tile.nuclei[nuclei] if len(tile.nuclei) else -1, -1)
-        around = tile.neighbours[judged]
-        told = pairs.neighbours_under_profile(profiles.ratio, in_sample, tile.gene, around)
+        circles = (tile.neighbours[judged], tile.around[judged])
         pair = np.concatenate(
             [
                 np.concatenate([geometry[judged], further_geometry], axis=1),
-                pairs.context(told, told[:, :c], candidates >= 0),
+                pairs.context(profiles.ratio, in_sample, tile.gene, circles=circles, candidates=c),
             ],
             axis=2,
         )
         counted_in = np.where(tile.labelled & (tile.nucleus >= 0), _padded(tile.nuclei, -1)[tile.nucleus], -1)[judged]
         ratio = profiles.ratio_of(tile.gene[judged], in_sample, counted_in=counted_in)
         inner = tile.labelled[judged]
-        # In the full view every nuclear transcript is inner; in the others the held-out ones are what is learnt from.
-        kind = np.where(own >= 0, SUPERVISED, FREE)
         return _to_torch(
             token=np.where(masked, self.mask, self.tokens[tile.gene]),
             neighbours=tile.neighbours,
@@ -181,9 +183,10 @@ class TileSamples:
             pair_nucleus=nuclei,
             pair=pair,
             ratio=ratio,
+            best_ratio=profiles.best_ratio[tile.gene[judged]],
             own=own,
-            kind=kind,
             inner=inner,
+            free=~inner & full,
             compared=compared,
             transcript=tile.transcripts[judged],
         )

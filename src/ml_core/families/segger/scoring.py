@@ -17,8 +17,9 @@ class Scores:
     """Of n judged transcripts, in ascending order of the graph's rows.
 
     transcript [n] int64; chance [n, c] of each candidate, given the place and the gene; best [n], column of the highest;
-    evidence [n] nats: how much better the gene fits the best candidate than the sample at large, log p(gene | nucleus) /
-    p(gene). Assignment goes by chance, the cut by evidence.
+    evidence [n] nats, at most about 0: how much worse the gene fits the best candidate than the nuclei of this sample that
+    it fits best, log p(gene | nucleus) - log p(gene | its own kind). Assignment goes by chance, the cut by evidence: a
+    marker of another kind of cell is strongly negative, a gene that all cells have is near 0.
     """
 
     transcript: np.ndarray
@@ -43,6 +44,5 @@ def score_tiles(
             parts.append(task.predictions(samples.fetch(indices, seed=0, epoch=0)))
     pooled = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     order = np.argsort(pooled["transcript"], kind="stable")
-    chance, ratio = pooled["chance"][order], pooled["ratio"][order]
-    best = chance.argmax(axis=1)
-    return Scores(pooled["transcript"][order], chance, ratio[np.arange(len(ratio)), best])
+    chance, fit = pooled["chance"][order], pooled["fit"][order]
+    return Scores(pooled["transcript"][order], chance, fit[np.arange(len(fit)), chance.argmax(axis=1)])

@@ -96,6 +96,9 @@ class GraphSettings(Settings):
     """Edges of the whole sample, made once."""
 
     k_tx: int = setting(5, description="Nearest transcripts that send messages to a transcript", ge=1)
+    k_context: int = setting(
+        20, description="Nearest transcripts whose genes are held against each candidate's profile", ge=1
+    )
     dist_tx_um: float = setting(5.0, description="Farthest neighbouring transcript", unit="um", gt=0)
     k_bd: int = setting(4, description="Nearest nuclei that are candidates of a transcript", ge=1)
     dist_bd_um: float = setting(15.0, description="Farthest candidate, measured to its polygon", unit="um", gt=0)
@@ -180,9 +183,9 @@ class ModelSettings(TrainingSettings):
     validation_folds: int = setting(3, description="Passes in which each transcript hides its gene once", ge=2)
 
     link_loss: Literal["bce", "focal", "triplet"] = setting("bce", description="Loss of right against wrong nuclei")
-    ring_weight: float = setting(1.0, description="Weight of held-out nuclear transcripts in the loss", ge=0)
+    ring_weight: float = setting(3.0, description="Weight of held-out nuclear transcripts in the loss", ge=0)
     inner_weight: float = setting(0.3, description="Weight of nuclear transcripts inside the hulls", ge=0)
-    gene_weight: float = setting(1.0, description="Weight of the likelihood of unlabelled transcripts' genes", ge=0)
+    gene_weight: float = setting(2.0, description="Weight of the likelihood of unlabelled transcripts' genes", ge=0)
 
     profile_neighbours: int = setting(25, description="Nuclei pooled into one expression profile", ge=1)
     profile_prior: float = setting(
@@ -216,7 +219,7 @@ class PredictionsSettings(Settings):
 
     score_cut: float | None = setting(
         None,
-        description="Least evidence (log ratio of the gene in its cell) to be assigned; empty: the model's own cut",
+        description="Least evidence (how much worse its gene fits the cell than its own kind) to be assigned; empty: the model's own cut",
         unit="nats",
     )
     gene_cut: bool = setting(

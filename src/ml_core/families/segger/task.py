@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ml_core.families.segger.model import Decoded, Segger, with_gene
-from ml_core.families.segger.samples import FREE, SUPERVISED, Batch
+from ml_core.families.segger.samples import Batch
 from ml_core.training.task import Forward, Task
 
 LIMIT = 25.0  # of link logits, either way
@@ -30,11 +30,11 @@ class SeggerTask(Task):
         self.model, self.weights, self.link_loss = model, weights, link_loss
 
     def counts(self, batch: Batch) -> dict[str, int]:
-        linked, inner = batch["kind"] == SUPERVISED, batch["inner"]
+        linked, inner = batch["own"] >= 0, batch["inner"]
         return {
             "ring": int((linked & ~inner).sum()),
             "inner": int((linked & inner).sum()),
-            "gene": int((~inner & (batch["pair_nucleus"][:, 0] >= 0)).sum()),
+            "gene": int(batch["free"].sum()),
         }
 
     def losses(self, batch: Batch, forward: Forward) -> dict[str, Tensor]:
@@ -70,12 +70,15 @@ class SeggerTask(Task):
         candidates = batch["candidates"].shape[1]
         known = with_gene(decoded, batch["ratio"])
         link = self._link(known, batch)
-        linked, inner = batch["kind"] == SUPERVISED, batch["inner"]
+        linked, inner = batch["own"] >= 0, batch["inner"]
         place = torch.cat([decoded.weight[:, :candidates], decoded.background[:, None]], dim=1)
         seen = torch.cat([known[:, :candidates], decoded.background[:, None]], dim=1)
         gene = torch.logsumexp(place, dim=1) - torch.logsumexp(seen, dim=1)  # -log p(gene | place) / p(gene)
-        there = batch["pair_nucleus"][:, 0] >= 0
-        return {"ring": link[linked & ~inner].mean(), "inner": link[linked & inner].mean(), "gene": gene[~inner & there].mean()}
+        return {
+            "ring": link[linked & ~inner].mean(),
+            "inner": link[linked & inner].mean(),
+            "gene": gene[batch["free"]].mean(),
+        }
 
     def _link(self, known: Tensor, batch: Batch) -> Tensor:
         """Loss of each judged transcript [r] over its own nucleus and its negatives.
@@ -96,20 +99,17 @@ class SeggerTask(Task):
         return (loss * compared).sum(1)
 
     def _predictions(self, batch: Batch, decoded: Decoded) -> dict[str, np.ndarray]:
-        """For each judged transcript: chance [r, c] among its candidates, evidence and more; rows as `transcript`."""
+        """Of each judged transcript: chance [r, c] of its candidates, and fit [r, c] of its gene (see `scoring.Scores`)."""
         candidates = batch["candidates"].shape[1]
-        weight = decoded.weight[:, :candidates]
         known = with_gene(decoded, batch["ratio"])[:, :candidates]
         there = batch["pair_nucleus"][:, :candidates] >= 0
         values = {
             "transcript": batch["transcript"],
-            "own": torch.where(batch["kind"] == FREE, -1, batch["own"]),
+            "own": batch["own"],
             "inner": batch["inner"],
             "there": there,
             "chance": torch.softmax(known, dim=1) * there,
-            "weight": torch.log_softmax(weight, dim=1),
-            "ratio": batch["ratio"][:, :candidates],
-            "background": decoded.background - torch.logsumexp(torch.cat([weight, decoded.background[:, None]], 1), 1),
+            "fit": batch["ratio"][:, :candidates] - batch["best_ratio"][:, None],
         }
         return {name: value.detach().cpu().numpy() for name, value in values.items()}
 

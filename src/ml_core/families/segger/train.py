@@ -127,7 +127,7 @@ def training_samples(
     validation = splits.tiles_of("validation")
     return {
         "train": TileSamples(graph, chosen=splits.tiles_of("train"), views=views, **common),
-        "validation": TileSamples(graph, chosen=validation, views={judged: 1.0}, folds=folds, **common),
+        "validation": TileSamples(graph, chosen=validation, views={judged: 1.0, FULL: 1.0}, folds=folds, **common),
         "calibration": TileSamples(graph, chosen=validation, views={FULL: 1.0}, folds=folds, **common),
     }
 

@@ -1,0 +1,14 @@
+"""Dagster's door to the families. Lazy: importing this package loads neither a family nor torch."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Everything that `-m dagster_definitions` and workspace.yaml load."""
+    from dagster_definitions.definitions import build_definitions
+    from ml_core.families import find_families
+
+    return build_definitions(find_families().values())

@@ -1,0 +1,38 @@
+"""Every family to assets, checks and a job. Nothing here knows a family by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import dagster as dg
+
+from dagster_definitions.automation import source_asset
+from dagster_definitions.console import console
+from dagster_definitions.resources import DataRoot
+from dagster_definitions.stage_assets import source_key, stage_asset, stage_key
+from ml_core.stages import Family
+
+
+def build_definitions(families: Iterable[Family]) -> dg.Definitions:
+    """The definitions of some families: of all that exist, or of a test's own.
+
+    The executor is chosen by a run's config (`execution: {config: {in_process: {}}}`); a process per stage otherwise.
+    """
+    families = list(families)
+    stages = [stage_asset(family, stage) for family in families for stage in family.stages]
+    sources = [source_asset(family, stage) for family in families for stage in family.stages if stage.observe]
+    return dg.Definitions(
+        assets=[*sources, *stages],
+        jobs=[family_job(family) for family in families],
+        resources={"data_root": DataRoot()},
+        loggers={"console": console},
+        executor=dg.multi_or_in_process_executor,
+    )
+
+
+def family_job(family: Family) -> dg.UnresolvedAssetJobDefinition:
+    """A family's source observed and all of its stages run, called as the family is."""
+    keys = [stage_key(family, stage.name) for stage in family.stages]
+    if any(stage.observe for stage in family.stages):
+        keys.append(source_key(family))
+    return dg.define_asset_job(family.name, selection=keys, description=family.description)

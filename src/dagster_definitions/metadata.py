@@ -1,0 +1,99 @@
+"""What a stage says about its artifact as Dagster's metadata, within limits: every event is kept for ever in sqlite."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from PIL import Image
+
+from ml_core.artifacts import Artifact
+
+MAX_FIGURE_BYTES = 60_000
+MAX_TABLE_ROWS = 200
+MANIFEST_NUMBERS = ("device", "seconds", "cpu_seconds", "peak_memory_gb", "created")
+
+
+def artifact_metadata(artifact: Artifact, *, cached: bool) -> dict[str, dg.MetadataValue]:
+    """Headline and whereabouts first, then numbers, tables and figures, under their own titles."""
+    summary, manifest = artifact.summary, artifact.manifest
+    found: dict[str, Any] = {"headline": dg.MetadataValue.text(summary.headline)} if summary.headline else {}
+    found |= {
+        "cached": dg.MetadataValue.bool(cached),
+        "artifact": dg.MetadataValue.path(artifact.directory),
+        "fingerprint": dg.MetadataValue.text(artifact.fingerprint),
+        "digest": dg.MetadataValue.text(artifact.digest),
+    }
+    if (artifact.directory / "report.html").is_file():
+        found["report"] = dg.MetadataValue.path(artifact.directory / "report.html")
+    if (artifact.directory / "logs" / "tensorboard").is_dir():
+        found["tensorboard"] = dg.MetadataValue.text(f"tensorboard --logdir '{artifact.directory}/logs/tensorboard'")
+    found |= {name: _scalar(manifest[name]) for name in MANIFEST_NUMBERS if manifest.get(name) is not None}
+    found |= {name: _scalar(value) for name, value in summary.numbers.items() if value is not None}
+    for title, rows in summary.tables.items():
+        if rows:
+            found[title] = table(rows)
+            if len(rows) > MAX_TABLE_ROWS:
+                found[f"{title}: rows"] = dg.MetadataValue.text(f"{MAX_TABLE_ROWS} of {len(rows)} are shown")
+    for title, name in summary.figures.items():
+        found[title] = figure(artifact.directory / name, title=title)
+    return found
+
+
+def table(rows: list[dict[str, Any]]) -> dg.TableMetadataValue:
+    """The first 200 rows; a column has the type of its values where they agree."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    shown = [{name: row.get(name) for name in columns} for row in rows[:MAX_TABLE_ROWS]]
+    schema = dg.TableSchema([dg.TableColumn(name, type=_column_type([row[name] for row in shown])) for name in columns])
+    records = [dg.TableRecord({k: "" if v is None else v for k, v in row.items()}) for row in shown]
+    return dg.MetadataValue.table(records, schema=schema)
+
+
+def figure(path: Path, *, title: str) -> dg.MarkdownMetadataValue:
+    """A PNG inside the metadata, so that it is seen from wherever the UI is; the file where it cannot be shown."""
+    if not path.is_file():
+        return dg.MetadataValue.md(f"{path} is missing")
+    encoded = base64.b64encode(small_png(path)).decode()
+    return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{encoded})\n\n{path}")
+
+
+def small_png(path: Path, *, limit: int = MAX_FIGURE_BYTES) -> bytes:
+    """The image as PNG of at most `limit` bytes: as it is, with 128 colours, and then in ever smaller size."""
+    original = path.read_bytes()
+    if len(original) <= limit and original.startswith(b"\x89PNG"):
+        return original
+    with Image.open(io.BytesIO(original)) as opened:
+        image = opened.convert("RGBA")
+    white = Image.new("RGBA", image.size, "white")
+    image = Image.alpha_composite(white, image).convert("RGB")
+    share = 1.0
+    while True:
+        size = (max(1, int(image.width * share)), max(1, int(image.height * share)))
+        small = image if share == 1.0 else image.resize(size, Image.Resampling.LANCZOS)
+        buffer = io.BytesIO()
+        small.quantize(128, method=Image.Quantize.MEDIANCUT).save(buffer, "PNG", optimize=True)
+        if buffer.tell() <= limit or size == (1, 1):
+            return buffer.getvalue()
+        share *= 0.8
+
+
+def _scalar(value: float | int | str | bool) -> dg.MetadataValue:
+    if isinstance(value, bool):
+        return dg.MetadataValue.bool(value)
+    if isinstance(value, int):
+        return dg.MetadataValue.int(value)
+    if isinstance(value, float):
+        return dg.MetadataValue.float(value)
+    return dg.MetadataValue.text(str(value))
+
+
+def _column_type(values: list[Any]) -> str:
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {bool}:
+        return "bool"
+    if kinds == {int}:
+        return "int"
+    return "float" if kinds and kinds <= {int, float} else "string"
