@@ -33,7 +33,7 @@ class DataRoot(dg.ConfigurableResource):
             raise UserError("No data directory is known outside a checkout; set BIOASSETS_DATA to an absolute path.")
         if not directory.is_absolute():
             raise UserError(
-                f"The data directory '{named}' is relative, so that each of Dagster's processes would take another one; "
+                f"The data directory '{named}' is relative, and Dagster's processes start in different folders; "
                 "set BIOASSETS_DATA to an absolute path."
             )
         return Store(directory)

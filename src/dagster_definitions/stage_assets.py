@@ -84,14 +84,14 @@ def artifacts_of_this_run(
     What another run makes meanwhile does not count. Stages that no such run made are missing here: `current` serves.
     """
     found: dict[str, Artifact] = {}
-    run_id: str | None = context.run_id
+    run_id: str | None = context.run.run_id
     while run_id is not None and len(found) < len(stage.inputs):
         for name, fingerprint in _fingerprints(context.instance, run_id, family=family, stage=stage).items():
             artifact = store.find(family.name, name, fingerprint)
             if name not in found and artifact is not None:
                 found[name] = artifact
         run = context.instance.get_run_by_id(run_id)
-        run_id = run.parent_run_id if run else None
+        run_id = run.tags.get("dagster/parent_run_id") if run else None
     return found
 
 
