@@ -16,6 +16,7 @@ from ml_core.errors import UserError
 from ml_core.families import find_families, get_family
 from ml_core.presets import check_preset, read_preset, settings_of, with_overrides
 from ml_core.stages import Stage, failed_checks, run_stage
+from ml_core.training.interrupt import Interrupted
 
 DONE, CHECK_FAILED, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 
@@ -29,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return USER_ERROR
+    except Interrupted as stopped:
+        print(stopped, file=sys.stderr)
+        return INTERRUPTED
     except KeyboardInterrupt as error:
         print(f"interrupted{f': {error}' if str(error) else ''}", file=sys.stderr)
         return INTERRUPTED

@@ -54,7 +54,11 @@ def with_overrides(values: Values, overrides: Iterable[str], family: Family) -> 
         stage, dot, field = target.partition(".")
         if not (equals and dot):
             raise UserError(f"--set {override}: expected stage.field=value, for instance tiles.halo_um=25.")
-        merged.setdefault(family[stage].name, {})[field] = yaml.safe_load(text)
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise UserError(f"--set {override}: the value is not valid YAML; put it in quotes.") from error
+        merged.setdefault(family[stage].name, {})[field] = value
     return merged
 
 

@@ -105,4 +105,6 @@ def _sentence(error: pydantic.ValidationError, cls: type[pydantic.BaseModel]) ->
     if first["type"] == "missing":
         return f"field '{name}' has no value and no default; give one."
     problem = first["msg"].removeprefix("Value error, ")
+    if not name:  # said of several fields together
+        return f"{problem}."
     return f"field '{name}' is {first['input']!r}: {problem[0].lower()}{problem[1:]}."

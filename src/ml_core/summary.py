@@ -36,8 +36,8 @@ class Summary:
     checks: list[CheckResult] = field(default_factory=list)
 
     def check(self, name: str, passed: bool, message: str) -> None:
-        """Record the decision of the declared check `name`."""
-        self.checks.append(CheckResult(name, bool(passed), message))
+        """Record the decision of the declared check `name`; `message` becomes a sentence with one full stop."""
+        self.checks.append(CheckResult(name, bool(passed), message.rstrip(".") + "."))
 
     def to_json(self) -> dict[str, Any]:
         return _plain(asdict(self))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ml_core.families.segger.figures import METHODS
@@ -36,9 +37,9 @@ def page(summary: Summary, *, curves: dict[str, list[dict[str, float]]], provena
 
 
 def headline(summary: Summary) -> str:
-    """Who wins, in one sentence; where a baseline does, it comes first."""
+    """Who wins, in one sentence; where a baseline does, it comes first. What looks equal to the reader is a tie."""
     numbers = summary.numbers
-    lost, won = [], []
+    lost, won, tied = [], [], []
     comparisons = [
         ("the ring test's top-1", "ring.top1", [f"baseline.{rival}.ring.top1" for rival in RIVALS], True),
         ("MECR at 95 % assigned", "biology.mecr_at_95", [f"baseline.{rival}.biology.mecr_at_95" for rival in RIVALS], False),
@@ -56,17 +57,22 @@ def headline(summary: Summary) -> str:
         ),
     ]
     for what, ours, theirs, more in comparisons:
-        value = numbers.get(ours)
-        known = {name: numbers[name] for name in theirs if isinstance(numbers.get(name), float)}
-        if not isinstance(value, float) or not known:
+        value = _finite(numbers.get(ours))
+        known = {name: there for name in theirs if (there := _finite(numbers.get(name))) is not None}
+        if value is None or not known:
             continue
-        best = (max if more else min)(known, key=lambda name: float(known[name]))  # type: ignore[arg-type]
+        best = (max if more else min)(known, key=lambda name: known[name])
         rival = METHODS[best.split(".")[1]][0]
         text = f"{what} ({_show(value)} against {_show(known[best])})"
-        beaten = value >= float(known[best]) if more else value <= float(known[best])  # type: ignore[arg-type]
-        (won if beaten else lost).append(text if beaten else f"{rival} wins {text.replace(' against ', ' is ours, against ')}")
+        if _show(value) == _show(known[best]):
+            tied.append(text)
+        elif (value > known[best]) == more:
+            won.append(text)
+        else:
+            lost.append(f"{rival} wins {text.replace(' against ', ' is ours, against ')}")
     parts = ["; ".join(lost)] if lost else []
     parts += [f"Segger is better than every baseline in {', '.join(won)}"] if won else []
+    parts += [f"Segger is as good as the best baseline in {', '.join(tied)}"] if tied else []
     return ". ".join(part[0].upper() + part[1:] for part in parts) + "." if parts else "Nothing could be compared."
 
 
@@ -81,11 +87,11 @@ def key_figures(summary: Summary) -> list[KeyFigure]:
         ("Accuracy, simulated truth", "truth.transcript_accuracy", True),
         ("Cells found, F1", "truth.cell_f1", True),
     ):
-        value = numbers.get(name)
-        if not isinstance(value, float):
+        value = _finite(numbers.get(name))
+        if value is None:
             continue
-        rivals = {r: numbers.get(f"baseline.{r}.{name}") for r in ("nearest_polygon", "likelihood")}
-        known = {r: v for r, v in rivals.items() if isinstance(v, float)}
+        rivals = {r: _finite(numbers.get(f"baseline.{r}.{name}")) for r in ("nearest_polygon", "likelihood")}
+        known = {r: v for r, v in rivals.items() if v is not None}
         against = ", ".join(f"{METHODS[r][0]} {_show(v)}" for r, v in known.items())
         good = all((value >= v) if more else (value <= v) for v in known.values()) if known else None
         shown.append(KeyFigure(label, _show(value), against, good))
@@ -211,6 +217,10 @@ def _figures(summary: Summary, *titles: str) -> list[Figure]:
 def _interval(numbers: dict[str, Number], name: str, rival: str) -> str:
     low, high = (numbers.get(f"biology.{name}_gain_on_{rival}_{end}") for end in ("low", "high"))
     return f"{_show(low)} to {_show(high)}"
+
+
+def _finite(value: Number) -> float | None:
+    return value if isinstance(value, float) and math.isfinite(value) else None
 
 
 def _show(value: Number) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+import hashlib
+from pathlib import Path
+from typing import Any, Literal, Self
 
 import pydantic
 
@@ -135,7 +137,7 @@ class SplitsSettings(Settings):
     train: float = setting(0.7, description="Share of transcripts for training", gt=0, lt=1)
     validation: float = setting(0.2, description="Share of transcripts for validation", gt=0, lt=1)
     test: float = setting(0.1, description="Share of transcripts for the test", gt=0, lt=1)
-    blocks: int = setting(20, description="Contiguous blocks of tiles that are dealt out whole", ge=3)
+    blocks: int = setting(14, description="Contiguous blocks of tiles that are dealt out whole", ge=3)
     guard_um: float = setting(
         20.0,
         description="Transcripts nearer than this to another split's block are neither trained on nor evaluated",
@@ -194,7 +196,7 @@ class ModelSettings(TrainingSettings):
     profile_components: int = setting(15, description="Components of the SVD in which similar nuclei are sought", ge=1)
     share_assigned: float = setting(
         0.95,
-        description="The cut leaves out the transcripts whose gene fits their cell worst; tuned on validation",
+        description="Share of transcripts that the cut leaves assigned, those whose gene fits their cell worst going first; tuned on validation",
         gt=0,
         le=1,
     )
@@ -217,6 +219,14 @@ class ModelSettings(TrainingSettings):
         if self.test_view == self.validation_view:
             raise ValueError("test_view and validation_view must differ, the test would not be held out otherwise")
         return self
+
+    def result_fields(self) -> dict[str, Any]:
+        """As always, but a model that is taken over counts by its content, not by where it lies."""
+        fields = super().result_fields()
+        manifest = Path(self.artifact).expanduser() / "manifest.json" if self.artifact else None
+        if manifest is not None and manifest.is_file():
+            fields["artifact"] = hashlib.sha256(manifest.read_bytes()).hexdigest()
+        return fields
 
 
 class PredictionsSettings(Settings):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ml_core.artifacts import Artifact
+from ml_core.artifacts import MANIFEST, Artifact
 from ml_core.errors import UserError
 from ml_core.families.segger.curves import training_curves
 from ml_core.families.segger.data import FULL, SPLITS, Graph, Splits, Tiles, load_graph, load_splits, load_tiles
@@ -56,7 +56,8 @@ def train(run: StageRun) -> Summary:
     run.device = result.device
     model.to("cpu").eval()
     scores = score_tiles(task, samples["calibration"])
-    cut = float(np.quantile(scores.evidence, 1 - settings.share_assigned)) if len(scores.evidence) else 0.0
+    transcripts = sum(len(tiles.owned_by(tile)) for tile in splits.tiles_of("validation"))
+    cut = cut_for_share(scores.evidence, share=settings.share_assigned, of=transcripts)
     shutil.copyfile(result.best / WEIGHTS, run.directory / WEIGHTS)
     shutil.copytree(run.work / "logs", run.directory / "logs")
     description = {
@@ -79,18 +80,23 @@ def train(run: StageRun) -> Summary:
 def take_over(source: Path, directory: Path) -> Summary:
     """Copy a finished model artifact, so that predictions on a new sample need no training."""
     artifact = Artifact(source.expanduser().resolve())
-    if not (artifact.directory / "model.json").is_file():
+    if missing := [name for name in (MANIFEST, "model.json", WEIGHTS) if not (artifact.directory / name).is_file()]:
         raise UserError(
-            f"model.artifact: {source} is not a finished segger model (it has no model.json); give the folder of a model "
+            f"model.artifact: {source} is not a finished segger model (it has no {missing[0]}); give the folder of a model "
             "stage, for instance data/artifacts/segger/model/current."
         )
-    damage = artifact.verify()
+    try:
+        whose = [artifact.manifest[name] for name in ("family", "stage")]
+        damage, summary = artifact.verify(), artifact.summary
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"model.artifact: {artifact.directory / MANIFEST} is damaged; take an intact copy.") from error
+    if whose != ["segger", "model"]:
+        raise UserError(f"model.artifact: {source} is of {' '.join(whose)}, expected segger model; give a model's folder.")
     if damage:
         raise UserError(f"model.artifact: {damage[0]}; take an intact copy.")
     for name in artifact.manifest["files"]:
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(artifact.directory / name, directory / name)
-    summary = artifact.summary
     summary.headline = f"Taken over, not trained here: {source}."
     summary.numbers["model.taken_over_from"] = artifact.digest
     return summary
@@ -123,13 +129,21 @@ def training_samples(
         "negatives": Negatives(settings.neg_ratio, settings.hard_share, settings.near_share),
         "mask_share": settings.mask_share,
     }
+    # The cut uses no labels; it must mean the same as in prediction, where profiles pool all nuclei of a sample.
+    as_in_prediction = {**common, "splits": None, "profiles": {FULL: profiles_of(graph, view=FULL, **pooling)}}
     folds = settings.validation_folds
     validation = splits.tiles_of("validation")
     return {
         "train": TileSamples(graph, chosen=splits.tiles_of("train"), views=views, **common),
         "validation": TileSamples(graph, chosen=validation, views={judged: 1.0, FULL: 1.0}, folds=folds, **common),
-        "calibration": TileSamples(graph, chosen=validation, views={FULL: 1.0}, folds=folds, **common),
+        "calibration": TileSamples(graph, chosen=validation, views={FULL: 1.0}, folds=folds, **as_in_prediction),
     }
+
+
+def cut_for_share(evidence: np.ndarray, *, share: float, of: int) -> float:
+    """The evidence at which this share of `of` transcripts is assigned, those without a candidate counted as not."""
+    kept = round(share * of)
+    return float(np.sort(evidence)[::-1][min(kept, len(evidence)) - 1]) if len(evidence) and kept else 0.0
 
 
 def realised_negatives(samples: TileSamples, *, settings: ModelSettings) -> dict[str, float]:
@@ -169,13 +183,21 @@ def load_model(artifact: Artifact) -> tuple[Segger, dict[str, Any]]:
     return model.eval(), description
 
 
+def best_row(history: list[Row], *, settings: ModelSettings) -> Row:
+    """The epoch whose model was kept: the first with the best monitored value; NaN is never the best."""
+    sign = 1 if settings.monitor_mode == "max" else -1
+
+    def worth(row: Row) -> float:
+        value = sign * row[settings.monitor]
+        return value if np.isfinite(value) else -np.inf
+
+    return max((row for row in history if settings.monitor in row), key=worth)
+
+
 def _summary(
     directory: Path, *, result: FitResult, negatives: dict[str, float], cut: float, settings: ModelSettings
 ) -> Summary:
-    best = max(
-        (row for row in result.history if settings.monitor in row),
-        key=lambda row: np.nan_to_num(row[settings.monitor], nan=-np.inf) * (1 if settings.monitor_mode == "max" else -1),
-    )
+    best = best_row(result.history, settings=settings)
     training_curves(result.history, directory / "figures" / "curves.png", best_epoch=int(best["epoch"]))
     epochs = len(result.history)
     summary = Summary(
