@@ -134,8 +134,9 @@ class StageRun:
     device: str = "cpu"
 
     def progress(self, items: Iterable[Any], *, what: str, total: int | None = None) -> Iterable[Any]:
-        """A progress bar on stderr around `items`."""
-        return tqdm(items, desc=what, total=total, file=sys.stderr, mininterval=0.5, leave=False, dynamic_ncols=True)
+        """A progress bar around `items` where stderr is a terminal."""
+        bar = {"mininterval": 0.5, "leave": False, "dynamic_ncols": True, "disable": None}
+        return tqdm(items, desc=what, total=total, file=sys.stderr, **bar)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pytest
 
 from dagster_definitions.definitions import build_definitions
 from ml_core.artifacts import Store
-from tests.dagster.tiny.family import FAMILY
+from tests.dagster.letters.family import FAMILY
 
 Run = Callable[..., dg.ExecuteInProcessResult]
 

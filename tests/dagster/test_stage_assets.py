@@ -10,7 +10,7 @@ import pytest
 from dagster_definitions.stage_assets import ACCELERATOR
 from ml_core.artifacts import Store
 from tests.dagster.conftest import Run, failure, materialization, materialized, value
-from tests.dagster.tiny.family import FAMILY
+from tests.dagster.letters.family import FAMILY
 
 STAGES = ["raw", "table", "model", "report"]
 

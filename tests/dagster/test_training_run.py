@@ -114,7 +114,7 @@ def test_a_failure_of_the_program_shows_its_own_error(run: Run, monkeypatch: pyt
     def broken(directory: object) -> None:
         raise RuntimeError("planted")
 
-    monkeypatch.setattr("tests.dagster.tiny.train.StopRequest", broken)
+    monkeypatch.setattr("tests.dagster.letters.train.StopRequest", broken)
     result = run()
     assert failure(result, "model").step_failure_data.error.cause.cls_name == "RuntimeError"
     assert materialized(result) == {"raw", "table"}

@@ -9,8 +9,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ml_core.artifacts import Artifact
+from ml_core.artifacts import Artifact, Store
 from ml_core.families.segger import graph, raw, splits, tiles, transcripts
+from ml_core.families.segger.data import load_graph, load_splits, load_tiles
+from ml_core.families.segger.family import FAMILY
 from ml_core.families.segger.settings import (
     GraphSettings,
     RawSettings,
@@ -19,8 +21,9 @@ from ml_core.families.segger.settings import (
     TranscriptsSettings,
 )
 from ml_core.settings import Settings
-from ml_core.stages import StageRun
+from ml_core.stages import StageRun, failed_checks, run_stage
 from ml_core.summary import Summary
+from tests.unit.families.segger.tiny import Tiny, in_memory, tiny_settings
 
 
 @dataclass
@@ -104,3 +107,29 @@ def boundaries_table() -> pd.DataFrame:
         [(name, x + dx, y + dy) for name, (x, y) in zip(NAMES, CENTRES, strict=True) for dx, dy in ring],
         columns=["cell_id", "vertex_x", "vertex_y"],
     )
+
+
+# ---- the model half: the sample of tiny.py, from raw to splits, and once from there to the report
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    store, artifacts = Store(tmp_path_factory.mktemp("tiny")), {}
+    for stage in ("raw", "transcripts", "graph", "tiles", "splits"):
+        outcome = run_stage(FAMILY, FAMILY[stage], settings=tiny_settings(stage), store=store)
+        assert failed_checks(FAMILY[stage], outcome.artifact) == []
+        artifacts[stage] = outcome.artifact
+    loaded = (load_graph(artifacts["graph"].directory), load_tiles(artifacts["tiles"].directory))
+    splits = load_splits(artifacts["splits"].directory)
+    return Tiny(store, artifacts, *(in_memory(each) for each in (*loaded, splits)))
+
+
+@pytest.fixture(scope="session")
+def finished(tiny: Tiny) -> dict[str, Artifact]:
+    """Every stage's artifact after a short training."""
+    artifacts = dict(tiny.artifacts)
+    for stage in ("model", "predictions", "report"):
+        outcome = run_stage(FAMILY, FAMILY[stage], settings=tiny_settings(stage), store=tiny.store)
+        assert failed_checks(FAMILY[stage], outcome.artifact) == []
+        artifacts[stage] = outcome.artifact
+    return artifacts

@@ -1,0 +1,94 @@
+"""What Dagster loads, and how light it is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from dagster_definitions import defs
+from ml_core.families import find_families
+from ml_core.presets import check_preset
+
+ROOT = Path(__file__).resolve().parents[2]
+PRESETS = sorted((ROOT / "configs").glob("*.yaml"))
+
+
+def python(code: str) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def test_importing_the_door_loads_neither_torch_nor_a_family() -> None:
+    python(
+        "import sys, dagster_definitions\n"
+        "found = [name for name in sys.modules if name == 'torch' or name.startswith('ml_core')]\n"
+        "assert not found, found\n"
+    )
+
+
+def test_loading_every_asset_comes_without_torch() -> None:
+    python(
+        "import sys\n"
+        "from dagster_definitions import defs\n"
+        "defs().get_repository_def()\n"
+        "heavy = {'torch', 'torch_geometric', 'skbio', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+
+
+def test_every_family_has_a_group_a_job_and_all_its_stages() -> None:
+    loaded = defs()
+    graph = loaded.resolve_asset_graph()
+    for family in find_families().values():
+        keys = {dg.AssetKey(f"{family.name}_{stage.name}") for stage in family.stages}
+        assert keys <= set(graph.get_all_asset_keys())
+        assert {graph.get(key).group_name for key in keys} == {family.name}
+        assert {node.name for node in loaded.resolve_job_def(family.name).graph.nodes} >= {
+            key.to_user_string() for key in keys
+        }
+
+
+def test_no_asset_is_partitioned() -> None:
+    """One alone makes `dagster asset materialize --select '*'` fail."""
+    assert not [node.key for node in defs().resolve_asset_graph().asset_nodes if node.is_partitioned]
+
+
+def test_there_are_presets() -> None:
+    assert {"quick.yaml", "demo.yaml"} <= {path.name for path in PRESETS}
+
+
+@pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.name)
+def test_a_preset_fits_the_assets_and_their_fields(path: Path) -> None:
+    """Dagster refuses an unknown field, but silently ignores an unknown asset in a run of selected assets."""
+    loaded = defs()
+    config = yaml.safe_load(path.read_text())
+    known = {key.to_user_string() for key in loaded.resolve_asset_graph().get_all_asset_keys()}
+    assert set(config["ops"]) <= known
+    assert check_preset(path, find_families()) == len(config["ops"])
+    for family in find_families():
+        ops = {name: entry for name, entry in config["ops"].items() if name.startswith(f"{family}_")}
+        if ops:
+            assert dg.validate_run_config(loaded.resolve_job_def(family), {**config, "ops": ops})
+
+
+def test_a_preset_with_an_unknown_asset_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text("ops: {segger_tile: {config: {}}}")
+    with pytest.raises(ValueError, match="segger_tile|unknown stage 'tile'"):
+        check_preset(path, find_families())
+
+
+def test_the_history_of_the_shell_and_of_the_ui_is_one_below_the_checkout() -> None:
+    settings = yaml.safe_load((ROOT / "dagster.yaml").read_text())
+    assert settings["storage"]["sqlite"]["base_dir"] == ".dagster_home"
+    assert settings["concurrency"]["pools"] == {"default_limit": 1, "granularity": "run"}
+    assert settings["run_monitoring"] == {"enabled": True, "free_slots_after_run_end_seconds": 60}
+    assert settings["telemetry"] == {"enabled": False}
