@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
+from pydantic import Field, create_model
 
 from dagster_definitions.resources import DataRoot
-from dagster_definitions.stage_assets import config_class, ended_in_one_sentence, source_key, stage_key
+from dagster_definitions.stage_assets import ended_in_one_sentence, source_key, stage_key
 from ml_core.artifacts import Store
 from ml_core.presets import settings_of
 from ml_core.stages import Family, Stage
@@ -37,10 +38,19 @@ def source_asset(family: Family, stage: Stage) -> dg.AssetsDefinition:
             seen = family.resolve(stage.observe)(settings_of(stage, values, where=name), store.raw)
         return dg.ObserveResult(asset_key=key, data_version=dg.DataVersion(seen.digest), metadata=dict(seen.details))
 
-    observe.__annotations__["config"] = config_class(family, stage)
+    observe.__annotations__["config"] = source_config(family, stage)
     with warnings.catch_warnings():  # it is beta in 1.13, and the only observable asset that takes a config
         warnings.simplefilter("ignore", dg.BetaWarning)
         return dg.multi_observable_source_asset(specs=[spec], name=name)(observe)
+
+
+def source_config(family: Family, stage: Stage) -> type[dg.Config]:
+    """The stage's settings, each of which may be left out."""
+    fields: dict[str, Any] = {
+        name: (field.annotation | None, Field(None, description=field.description))
+        for name, field in stage.settings.model_fields.items()
+    }
+    return create_model(f"{family.name}_source_config", __base__=dg.Config, **fields)
 
 
 def _values(context: dg.AssetExecutionContext, *, family: Family, stage: Stage, store: Store) -> Mapping[str, Any]:

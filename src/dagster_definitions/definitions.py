@@ -8,6 +8,7 @@ import dagster as dg
 
 from dagster_definitions.automation import source_asset
 from dagster_definitions.console import console
+from dagster_definitions.executor import stage_executor
 from dagster_definitions.resources import DataRoot
 from dagster_definitions.stage_assets import source_key, stage_asset, stage_key
 from ml_core.stages import Family
@@ -26,7 +27,7 @@ def build_definitions(families: Iterable[Family]) -> dg.Definitions:
         jobs=[family_job(family) for family in families],
         resources={"data_root": DataRoot()},
         loggers={"console": console},
-        executor=dg.multi_or_in_process_executor,
+        executor=stage_executor,
     )
 
 

@@ -3,7 +3,6 @@
 import types
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -32,7 +31,7 @@ def source_key(family: Family) -> dg.AssetKey:
 def stage_asset(family: Family, stage: Stage) -> dg.AssetsDefinition:
     """The asset `<family>_<stage>`. Its function runs the stage, or finds its artifact unchanged."""
     key = stage_key(family, stage.name)
-    config = config_class(family, stage, force=(bool, FORCE))
+    config = config_class(family, stage)
 
     @dg.asset(
         key=key,
@@ -65,14 +64,10 @@ def stage_asset(family: Family, stage: Stage) -> dg.AssetsDefinition:
     return run
 
 
-def config_class(family: Family, stage: Stage, **more: tuple[type, Any]) -> type[dg.Config]:
-    """The stage's settings as Dagster's config class: same fields, descriptions and defaults, and `more` of them."""
+def config_class(family: Family, stage: Stage) -> type[dg.Config]:
+    """The stage's settings as Dagster's config class, with the same fields, descriptions and defaults; and `force`."""
+    body = {"__module__": __name__, "__annotations__": {"force": bool}, "force": FORCE}
     name = f"{family.name}_{stage.name}_config"
-    body: dict[str, Any] = {
-        "__module__": __name__,
-        "__annotations__": {field: annotation for field, (annotation, _) in more.items()},
-        **{field: default for field, (_, default) in more.items()},
-    }
     return types.new_class(name, (stage.settings, dg.Config), exec_body=lambda namespace: namespace.update(body))
 
 

@@ -24,8 +24,9 @@ def setting(
 ) -> Any:
     """Declare one field of a `Settings` class.
 
-    `unit` is appended to the description. `affects_result=False` marks fields such as worker counts that change how fast
-    a result comes but not the result: they stay out of the fingerprint. `constraints` are pydantic's (ge, gt, le, ...).
+    `unit` is appended to the description. `affects_result=False` marks fields such as worker counts that change how
+    fast a result comes but not the result: they stay out of the fingerprint. `constraints` are pydantic's (ge, gt,
+    le, ...).
     """
     text = f"{description} [{unit}]" if unit else description
     return pydantic.Field(

@@ -135,8 +135,16 @@ class StageRun:
 
     def progress(self, items: Iterable[Any], *, what: str, total: int | None = None) -> Iterable[Any]:
         """A progress bar around `items` where stderr is a terminal."""
-        bar = {"mininterval": 0.5, "leave": False, "dynamic_ncols": True, "disable": None}
-        return tqdm(items, desc=what, total=total, file=sys.stderr, **bar)  # type: ignore[no-any-return]
+        return tqdm(
+            items,
+            desc=what,
+            total=total,
+            file=sys.stderr,
+            disable=None,
+            leave=False,
+            mininterval=0.5,
+            dynamic_ncols=True,
+        )
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,8 @@ class Summary:
         self.checks.append(CheckResult(name, bool(passed), message.rstrip(".") + "."))
 
     def to_json(self) -> dict[str, Any]:
-        return _plain(asdict(self))
+        data: dict[str, Any] = _plain(asdict(self))
+        return data
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Summary:

@@ -52,8 +52,6 @@ def run(definitions: dg.Definitions, instance: dg.DagsterInstance, store: Store,
         selection = [dg.AssetKey(f"tiny_{stage}") for stage in only] if only else None
         if selection:
             ops = {name: entry for name, entry in ops.items() if name.removeprefix("tiny_") in (only or [])}
-        elif "source" not in config:
-            ops["tiny_source"] = {"config": {"path": str(text)}}
         return job.execute_in_process(
             run_config={"ops": ops}, instance=instance, asset_selection=selection, raise_on_error=False, run_id=run_id
         )

@@ -49,3 +49,19 @@ def test_observing_the_same_bytes_again_re_runs_nothing(run: Run, text: Path) ->
 def test_a_missing_source_is_one_sentence(run: Run) -> None:
     failed = failure(run(only=["source"], source={"path": "/nowhere"}), "source")
     assert failed.step_failure_data.user_failure_data.description.startswith("/nowhere: does not exist")
+
+
+def test_a_source_without_settings_is_sought_where_the_same_run_reads_it(
+    run: Run, instance: dg.DagsterInstance, text: Path
+) -> None:
+    assert run().success
+    assert observed(instance) == observe_files([text]).digest
+
+
+def test_a_source_observed_alone_is_sought_where_it_was_read_last(
+    run: Run, instance: dg.DagsterInstance, text: Path
+) -> None:
+    run()
+    text.write_text("changed")
+    assert run(only=["source"]).success
+    assert observed(instance) == observe_files([text]).digest

@@ -82,7 +82,7 @@ def test_a_preset_fits_the_assets_and_their_fields(path: Path) -> None:
 def test_a_preset_with_an_unknown_asset_is_found(tmp_path: Path) -> None:
     path = tmp_path / "wrong.yaml"
     path.write_text("ops: {segger_tile: {config: {}}}")
-    with pytest.raises(ValueError, match="segger_tile|unknown stage 'tile'"):
+    with pytest.raises(ValueError, match="unknown stage 'tile'"):
         check_preset(path, find_families())
 
 

@@ -1,7 +1,7 @@
 """GATv2 attention (Brody, Alon & Yahav 2022) in the two layouts that the graph has.
 
-A transcript has a fixed number of neighbours and candidates: a dense matrix of indices, padded with -1. A nucleus has as
-many transcripts as it has: an edge list. Both compute what PyG's `GATv2Conv` computes; tests hold them against it.
+A transcript has a fixed number of neighbours and candidates: a dense matrix of indices, padded with -1. A nucleus has
+as many transcripts as it has: an edge list. Both compute what PyG's `GATv2Conv` computes; tests hold them against it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ class GATv2(nn.Module):
         return x.unflatten(-1, (self.heads, self.width))  # [..., heads, width]
 
     def logits(self, mixed: Tensor) -> Tensor:
-        """[..., channels] -> [..., heads]. One product with a block-diagonal matrix: 2.3x faster than multiply and sum."""
+        """[..., channels] -> [..., heads].
+
+        One product with a block-diagonal matrix: 2.3x faster than multiply and sum.
+        """
         per_head = torch.block_diag(*self.attention[:, :, None])  # [channels, heads]
         return F.leaky_relu(mixed, SLOPE) @ per_head
 
@@ -61,7 +64,10 @@ class EdgeAttention(GATv2):
     """From sources to targets over an edge list."""
 
     def forward(self, source: Tensor, target: Tensor, edges: Tensor) -> Tensor:
-        """As above. **Shapes**: edges [2, e] int64, row 0 into the sources, row 1 into the targets; out [t, channels]."""
+        """As above.
+
+        **Shapes**: edges [2, e] int64, row 0 into the sources, row 1 into the targets; out [t, channels].
+        """
         at, to = edges
         if not len(at):
             return target.new_zeros(len(target), self.heads * self.width)

@@ -35,7 +35,7 @@ def likelihood(
 
 
 def best_candidate(candidate: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The best-scored candidate of each transcript (-1 where there is none) and its score; ties go to the nearer one."""
+    """The best-scored candidate of each transcript (-1 without one) and its score; ties go to the nearer one."""
     score = np.where(candidate >= 0, score, -np.inf)
     column = score.argmax(axis=1)
     rows = np.arange(len(score))

@@ -37,7 +37,7 @@ class Markers:
 
 
 def type_means(path: Path, genes: list[str]) -> pd.DataFrame:
-    """Mean expression [types, genes] of the reference that the transcripts stage checked; a gene it lacks is 0: no marker."""
+    """Mean expression [types, genes] of the checked reference; a gene that it lacks is 0, and so no marker."""
     table = pd.read_parquet(path)
     return table.groupby(CELL_TYPE, observed=True).mean().reindex(columns=genes, fill_value=0.0)
 
@@ -54,9 +54,7 @@ def find_markers(reference: pd.DataFrame) -> Markers:
     first, second = (grid.ravel() for grid in np.meshgrid(genes, genes, indexing="ij"))
     exclusive = (first < second) & (best[first] != best[second])
     exclusive &= absent[best[second], first] & absent[best[first], second]
-    return Markers(
-        list(reference.index), means, marker, first[exclusive], second[exclusive], marker & absent
-    )
+    return Markers(list(reference.index), means, marker, first[exclusive], second[exclusive], marker & absent)
 
 
 def count_matrix(cell: np.ndarray, gene: np.ndarray, *, cells: int, genes: int) -> np.ndarray:

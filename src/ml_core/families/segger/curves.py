@@ -27,7 +27,12 @@ def training_curves(history: Rows, path: Path, *, best_epoch: int) -> None:
     for term, colour in (("ring", "#2b5d8a"), ("inner", "#8a6d2b"), ("gene", "#4a8a5b")):
         draw(axes[0], f"train_{term}_loss", f"{term}, training", color=colour, linestyle="--")
         draw(axes[0], f"val_{term}_loss", f"{term}, validation", color=colour)
-    for metric, colour in (("auroc", "#2b5d8a"), ("average_precision", "#8a2b55"), ("f1", "#8a6d2b"), ("top1", "#4a8a5b")):
+    for metric, colour in (
+        ("auroc", "#2b5d8a"),
+        ("average_precision", "#8a2b55"),
+        ("f1", "#8a6d2b"),
+        ("top1", "#4a8a5b"),
+    ):
         draw(axes[1], f"val_{metric}", metric.replace("_", " "), color=colour)
     draw(axes[2], "learning_rate", "learning rate", color="#5c6675")
     for panel, title in zip(axes, ("Loss", "Validation, held-out nuclear transcripts", "Learning rate"), strict=True):

@@ -21,7 +21,7 @@ MODEL = "model"
 
 @dataclass(frozen=True)
 class Assignment:
-    """A method's nucleus for each kept transcript (-1 none) and the score by which it would leave transcripts out, [n]."""
+    """A method's nucleus for each kept transcript (-1 none), and the score by which it would leave some out, [n]."""
 
     cell: np.ndarray
     score: np.ndarray
@@ -53,7 +53,7 @@ def counts_of(graph: Graph, view: View) -> np.ndarray:
 
 
 def truth_numbers(assignment: Assignment, *, truth: np.ndarray, true_cell: np.ndarray) -> dict[str, float]:
-    """Accuracy and F1 with everything assigned that the method assigns; truth [n]: nucleus of the true cell, -1 background."""
+    """Accuracy and F1 of all that the method assigns; truth [n]: the true cell's nucleus, -1 for background."""
     return {
         "transcript_accuracy": transcript_accuracy(assignment.cell, truth),
         "cell_f1": cell_f1(assignment.cell, true_cell),
@@ -65,7 +65,7 @@ def truth_numbers(assignment: Assignment, *, truth: np.ndarray, true_cell: np.nd
 
 @dataclass(frozen=True)
 class Ring:
-    """Held-out nuclear transcripts of the test view: rows [r], truth [r], candidates [r, k], scores by method [r, k]."""
+    """Held-out nuclear transcripts: rows [r] of the graph, truth [r], candidates [r, k], scores by method [r, k]."""
 
     rows: np.ndarray
     truth: np.ndarray
@@ -87,7 +87,9 @@ def ring_of(graph: Graph, *, view: str, scores: Scores) -> Ring:
     rows = np.flatnonzero(graph.held_out(view))
     methods = {MODEL: chance, **baseline_scores(graph, view)}
     candidates = np.asarray(graph.views[view].candidates)[rows]
-    return Ring(rows, graph.nucleus[rows].astype(np.int64), candidates, {name: score[rows] for name, score in methods.items()})
+    return Ring(
+        rows, graph.nucleus[rows].astype(np.int64), candidates, {name: score[rows] for name, score in methods.items()}
+    )
 
 
 def in_split(splits: Splits, rows: np.ndarray, split: str) -> np.ndarray:
@@ -124,7 +126,9 @@ def calibration(ring: Ring, bins: int = 10) -> tuple[pd.DataFrame, float]:
     chance = ring.scores[MODEL].max(axis=1)
     edge = np.minimum((chance * bins).astype(int), bins - 1)
     table = pd.DataFrame({"bin": edge, "chance": chance, "right": _right(ring, MODEL)})
-    grouped = table.groupby("bin").agg(chance=("chance", "mean"), right=("right", "mean"), transcripts=("right", "size"))
+    grouped = table.groupby("bin").agg(
+        chance=("chance", "mean"), right=("right", "mean"), transcripts=("right", "size")
+    )
     error = (grouped["chance"] - grouped["right"]).abs() * grouped["transcripts"]
     return grouped.reset_index(), float(error.sum() / max(len(table), 1))
 
@@ -154,7 +158,7 @@ def judge_of(graph: Graph, reference: pd.DataFrame, *, block_um: float) -> Judge
 
 
 def biology_curve(judge: Judge, assignment: Assignment, *, shares: list[float], draws: int) -> list[dict[str, float]]:
-    """MECR and contamination with 95 % intervals at each share that the method reaches; the last row is all that it assigns."""
+    """MECR and contamination with 95 % intervals at each share that the method reaches, and at all that it assigns."""
     most = float((assignment.cell >= 0).mean())
     rows = []
     for share in [*sorted(share for share in shares if share < most), most]:
@@ -175,7 +179,9 @@ def biology_at(judge: Judge, assignment: Assignment, share: float, *, of: np.nda
     return judge.measure(assignment.at_share(share), of=of)
 
 
-def gain_interval(judge: Judge, ours: Assignment, theirs: Assignment, *, share: float, draws: int) -> dict[str, tuple[float, float]]:
+def gain_interval(
+    judge: Judge, ours: Assignment, theirs: Assignment, *, share: float, draws: int
+) -> dict[str, tuple[float, float]]:
     """95 % interval of ours - theirs in MECR and contamination, block by block the same draws."""
     difference = [judge.bootstrap(each.at_share(share), draws=draws, seed=0) for each in (ours, theirs)]
     low, high = np.nanquantile(difference[0] - difference[1], [0.025, 0.975], axis=0)

@@ -22,8 +22,8 @@ class Predictions:
     """Every input transcript in input order, and the cell that it was assigned to.
 
     **Shapes**, n transcripts, c cells: transcript_id [n]; xy [n, 2] um; gene [n] int into `genes`, -1 for none; cell
-    [n] int into `cell_ids`, -1 for none; score [n] float, chance of that cell; evidence [n] nats, how well the gene fits it;
-    status [n] str; cell_ids [c]; genes: names.
+    [n] int into `cell_ids`, -1 for none; score [n] float, chance of that cell; evidence [n] nats, how well the gene
+    fits it; status [n] str; cell_ids [c]; genes: names.
     """
 
     transcript_id: np.ndarray
@@ -38,7 +38,7 @@ class Predictions:
 
 
 def write_segmentation(path: Path, *, predictions: Predictions) -> None:
-    """Parquet with a row per input transcript: transcript_id, place, cell_id (null for none), score, evidence, status."""
+    """Parquet with a row per input transcript: id, place, cell_id (null for none), score, evidence, status."""
     names = np.array([*predictions.cell_ids, None], object)
     table = pd.DataFrame({
         "row": np.arange(len(predictions.cell)),

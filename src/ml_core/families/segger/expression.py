@@ -18,8 +18,8 @@ FITS_BEST = 0.99
 class Profiles:
     """p(gene | nucleus), pooled over the nucleus and the nuclei most like it.
 
-    **Shapes**, m nuclei, g genes: members [m, k] int32, the nuclei pooled for each, itself first, -1 padded; sums [m, g]
-    float32, their transcripts plus the prior; background [g], the sample's own p(gene).
+    **Shapes**, m nuclei, g genes: members [m, k] int32, the nuclei pooled for each, itself first, -1 padded; sums [m,
+    g] float32, their transcripts plus the prior; background [g], the sample's own p(gene).
     """
 
     members: np.ndarray
@@ -71,14 +71,29 @@ class Profiles:
         gene [n], candidates [n, k] (-1 padded). A transcript counted in nucleus `counted_in` [n] (-1: in none) is taken
         out of every profile that it is part of: otherwise a stray transcript vouches for itself.
         """
-        at = candidates.clip(0)
-        part = (self.members[at] == counted_in[:, None, None]).any(axis=2) & (counted_in >= 0)[:, None]
+        at, part = candidates.clip(0), self._is_part(candidates, counted_in)
         sums = np.maximum(self.sums[at, gene[:, None]] - part, 1e-6)
         ratio = np.log(sums / (self.totals[at] - part) / self.background[gene][:, None])
         return np.where(candidates >= 0, ratio, 0).astype(np.float32)
 
+    def taken_out(
+        self, gene: np.ndarray, candidates: np.ndarray, *, counted_in: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What taking a transcript out of a profile adds to the log ratio of its own gene, and of any other; [n, k] each."""
+        at, part = candidates.clip(0), self._is_part(candidates, counted_in)
+        own = self.ratio_of(gene, candidates, counted_in=counted_in) - self.ratio[at, gene[:, None]]
+        other = np.log(self.totals[at] / (self.totals[at] - part)).astype(np.float32)
+        return np.where(part, own, 0), np.where(part, other, 0)
 
-def nuclear_counts(nucleus: np.ndarray, gene: np.ndarray, *, labelled: np.ndarray, nuclei: int, genes: int) -> np.ndarray:
+    def _is_part(self, candidates: np.ndarray, counted_in: np.ndarray) -> np.ndarray:
+        """[n, k] bool: the nucleus `counted_in` is pooled in the candidate's profile."""
+        there = (candidates >= 0) & (counted_in >= 0)[:, None]
+        return (self.members[candidates.clip(0)] == counted_in[:, None, None]).any(axis=2) & there  # type: ignore[no-any-return]
+
+
+def nuclear_counts(
+    nucleus: np.ndarray, gene: np.ndarray, *, labelled: np.ndarray, nuclei: int, genes: int
+) -> np.ndarray:
     """Transcripts of each nucleus by gene, [nuclei, genes]; only the `labelled` [n] ones count."""
     flat = nucleus[labelled].astype(np.int64) * genes + gene[labelled]
     return np.bincount(flat, minlength=nuclei * genes).reshape(nuclei, genes)

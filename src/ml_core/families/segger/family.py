@@ -69,7 +69,9 @@ TILES = Stage(
     inputs=("graph",),
     description="Pieces of equal budget with a halo; each transcript is owned by exactly one.",
     checks=(
-        Check("owned_once", "A transcript would be trained on or predicted twice, or never.", "This is a bug: report it."),
+        Check(
+            "owned_once", "A transcript would be trained on or predicted twice, or never.", "This is a bug: report it."
+        ),
     ),
     kinds=("numpy",),
 )
@@ -162,7 +164,7 @@ REPORT = Stage(
 FAMILY = Family(
     name="segger",
     title="Segger: transcripts to cells",
-    description="Assigns the transcripts of a Xenium, MERSCOPE or CosMx sample to cells, as link prediction on a graph.",
+    description="Assigns transcripts of a Xenium, MERSCOPE or CosMx sample to cells, as link prediction on a graph.",
     package="ml_core.families.segger",
     stages=(RAW, TRANSCRIPTS, GRAPH, TILES, SPLITS, MODEL, PREDICTIONS, REPORT),
     key_metrics=(

@@ -29,13 +29,20 @@ def biology_curves(curves: dict[str, list[dict[str, float]]], path: Path) -> Non
     """MECR and contamination of every method over the share assigned, with 95 % intervals; lower is better."""
     figure = _figure(10, 4)
     for axes, name, title in zip(
-        figure.subplots(1, 2), ("mecr", "contamination"), ("Mutually exclusive co-expression (MECR)", "Contamination"), strict=True
+        figure.subplots(1, 2),
+        ("mecr", "contamination"),
+        ("Mutually exclusive co-expression (MECR)", "Contamination"),
+        strict=True,
     ):
         for method, rows in curves.items():
             label, colour = METHODS[method]
-            share, value, low, high = (np.array([row[key] for row in rows]) for key in ("share", name, f"{name}_low", f"{name}_high"))
+            share, value, low, high = (
+                np.array([row[key] for row in rows]) for key in ("share", name, f"{name}_low", f"{name}_high")
+            )
             if len(rows) == 1:
-                axes.errorbar(share, value, yerr=[value - low, high - value], fmt="o", color=colour, label=label, capsize=3)
+                axes.errorbar(
+                    share, value, yerr=[value - low, high - value], fmt="o", color=colour, label=label, capsize=3
+                )
             else:
                 axes.plot(share, value, "o-", color=colour, label=label, markersize=4)
                 if method in ("model", "likelihood", "nearest_polygon"):
@@ -53,7 +60,9 @@ def calibration_curve(table: pd.DataFrame, path: Path, *, error: float) -> None:
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
     size = 12 + 160 * table["transcripts"] / table["transcripts"].max()
     axes.scatter(table["chance"], table["right"], s=size, color="#2b5d8a", alpha=0.8, linewidth=0)
-    axes.set(title=f"Calibration, error {error:.3f}", xlabel="score", ylabel="share right", xlim=(0, 1.02), ylim=(0, 1.02))
+    axes.set(
+        title=f"Calibration, error {error:.3f}", xlabel="score", ylabel="share right", xlim=(0, 1.02), ylim=(0, 1.02)
+    )
     _plain(axes)
     _save(figure, path)
 
@@ -66,7 +75,10 @@ def score_histograms(chance: np.ndarray, evidence: np.ndarray, path: Path, *, cu
     left.set(title="Score of the best nucleus", xlabel="score", ylabel="transcripts", yscale="log")
     right.hist(np.clip(evidence, -6, 1), bins=80, range=(-6, 1), color="#4a8a5b")
     right.axvline(cut, color="#b3382c", linewidth=1.2)
-    right.set(title="Evidence of the gene in its cell; the cut in red", xlabel="log p(gene | cell) - log p(gene | its own kind), nats")
+    right.set(
+        title="Evidence of the gene in its cell; the cut in red",
+        xlabel="log p(gene | cell) - log p(gene | its own kind), nats",
+    )
     for axes in (left, right):
         _plain(axes)
     _save(figure, path)
@@ -128,7 +140,12 @@ def _cell_colours(cell: np.ndarray) -> np.ndarray:
 
 def _rings(nuclei: Polygons, corner: tuple[float, float], side_um: float) -> list[np.ndarray]:
     box = nuclei.boxes
-    seen = (box[:, 2] > corner[0]) & (box[:, 0] < corner[0] + side_um) & (box[:, 3] > corner[1]) & (box[:, 1] < corner[1] + side_um)
+    seen = (
+        (box[:, 2] > corner[0])
+        & (box[:, 0] < corner[0] + side_um)
+        & (box[:, 3] > corner[1])
+        & (box[:, 1] < corner[1] + side_um)
+    )
     rings = [nuclei.xy[nuclei.offsets[i] : nuclei.offsets[i + 1]] for i in np.flatnonzero(seen)]
     return [np.concatenate([ring, ring[:1]]) for ring in rings]
 

@@ -14,11 +14,11 @@ class Tile:
     """A tile's subgraph in one view; its first `owned` transcripts are its own, the others its halo.
 
     **Shapes**, t transcripts, b nuclei: transcripts [t] int32 into the graph; nuclei [b] int32 into the sample's
-    nuclei; xy [t, 2] um, z [t] um, gene [t] int32; neighbours [t, k_tx] and around [t, k_context] int32, local, -1 for none or outside;
-    candidates [t, k_bd] int32, local, -1 padded; distance [t, k_bd] um to the polygon, inf padded; offset [t, k_bd, 2]
-    um from the transcript to the nucleus' centroid, 0 padded; features [b, 5]; centroids [b, 2] um; nucleus [t] int32,
-    local, the nucleus it lies in or -1; labelled [t] bool: nuclear and not held out in this view; supervised [t] bool:
-    owned and allowed by the splits.
+    nuclei; xy [t, 2] um, z [t] um, gene [t] int32; neighbours [t, k_tx] and around [t, k_context] int32, local, -1
+    for none or outside; candidates [t, k_bd] int32, local, -1 padded; distance [t, k_bd] um to the polygon, inf
+    padded; offset [t, k_bd, 2] um from the transcript to the nucleus' centroid, 0 padded; features [b, 5]; centroids
+    [b, 2] um; nucleus [t] int32, local, the nucleus it lies in or -1; labelled [t] bool: nuclear and not held out in
+    this view; supervised [t] bool: owned and allowed by the splits.
     """
 
     index: int

@@ -18,9 +18,9 @@ NO_CANDIDATE = -30.0  # log weight of a padded pair
 class Decoded(NamedTuple):
     """What the decoder says of r judged transcripts and p nuclei each.
 
-    weight [r, p]: unnormalised log chance that the transcript comes from there, before its own gene is known (padded pairs
-    have NO_CANDIDATE). ambient [r, p]: logit of the share of stray RNA in that nucleus' surroundings. background [r]: the
-    same as weight for "from no nucleus".
+    weight [r, p]: unnormalised log chance that the transcript comes from there, before its own gene is known (padded
+    pairs have NO_CANDIDATE). ambient [r, p]: logit of the share of stray RNA in that nucleus' surroundings.
+    background [r]: the same as weight for "from no nucleus".
     """
 
     weight: Tensor
@@ -29,7 +29,7 @@ class Decoded(NamedTuple):
 
 
 class Layer(nn.Module):
-    """One round of messages: transcript to transcript, nucleus to transcript, transcript to nucleus; skip and LayerNorm."""
+    """One round of messages: tx to tx, nucleus to tx, tx to nucleus; with skip connections and LayerNorm."""
 
     def __init__(self, width: int, *, heads: int, dropout: float) -> None:
         super().__init__()
@@ -120,8 +120,8 @@ class Segger(nn.Module):
 def with_gene(decoded: Decoded, ratio: Tensor) -> Tensor:
     """Log weight of each pair after the transcript's own gene is known, [r, p].
 
-    A nucleus' surroundings hold a share e of stray RNA: p(gene) = (1 - e) p(gene | nucleus) + e p(gene), so that a foreign
-    gene costs at most log e. ratio [r, p] = log p(gene | nucleus) / p(gene).
+    A nucleus' surroundings hold a share e of stray RNA: p(gene) = (1 - e) p(gene | nucleus) + e p(gene), so that a
+    foreign gene costs at most log e. ratio [r, p] = log p(gene | nucleus) / p(gene).
     """
     known = torch.logaddexp(F.logsigmoid(-decoded.ambient) + ratio, F.logsigmoid(decoded.ambient))
     return torch.where(decoded.weight <= NO_CANDIDATE, decoded.weight, decoded.weight + known)

@@ -14,9 +14,9 @@ def geometry(
 ) -> np.ndarray:
     """Geometric features [n, k, GEOMETRY] of pairs, all of order one.
 
-    distance [n, k] um to the polygon, inf where there is none; centre [n, k] um to the centroid; others [n, k] um to the
-    nearest other candidate's polygon; shape [n, k, 5], the nucleus' `geometry.FEATURES`; density [n], `local_density` of
-    the transcript. All scales in um.
+    distance [n, k] um to the polygon, inf where there is none; centre [n, k] um to the centroid; others [n, k] um to
+    the nearest other candidate's polygon; shape [n, k, 5], the nucleus' `geometry.FEATURES`; density [n],
+    `local_density` of the transcript. All scales in um.
     """
     d = np.minimum(distance, FAR_UM)
     gap = d - np.minimum(others, FAR_UM)
@@ -44,10 +44,11 @@ def geometry(
 
 
 def local_density(step_um: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
-    """Log of the transcripts per um2 around each transcript, [n]: from its farthest neighbour, averaged over the neighbours.
+    """Log of the transcripts per um2 around each transcript, [n]: from its farthest neighbour, averaged over the
+    neighbours.
 
-    step_um [n, k] distance to each neighbour; neighbours [n, k], -1 padded. Nuclei are denser than cytoplasm, so this tells
-    a hidden nuclear transcript from a cytoplasmic one.
+    step_um [n, k] distance to each neighbour; neighbours [n, k], -1 padded. Nuclei are denser than cytoplasm, so this
+    tells a hidden nuclear transcript from a cytoplasmic one.
     """
     there = neighbours >= 0
     count = there.sum(axis=1)
@@ -64,29 +65,49 @@ def nearest_other(distance: np.ndarray) -> np.ndarray:
     return others
 
 
-def neighbours_under_profile(ratio: np.ndarray, nuclei: np.ndarray, gene: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
+def neighbours_under_profile(
+    ratio: np.ndarray,
+    nuclei: np.ndarray,
+    gene: np.ndarray,
+    neighbours: np.ndarray,
+    *,
+    own_gene: np.ndarray,
+    taken_out: tuple[np.ndarray, np.ndarray],
+) -> np.ndarray:
     """Mean log ratio of a transcript's neighbours' genes under each nucleus' profile, shrunk to 0 where there are few.
 
     ratio [m, g]; nuclei [n, k] (-1 padded), neighbours [n, k_tx] into gene [t], -1 padded. -> [n, k]
+    own_gene [n] and taken_out ([n, k] twice, `Profiles.taken_out`) take the transcript itself out of the profiles: else
+    a neighbour with its gene would tell where it was counted.
     """
     padded = np.concatenate([ratio, np.zeros((len(ratio), 1), ratio.dtype)], axis=1)
     of_neighbour = np.where(neighbours >= 0, gene[neighbours], ratio.shape[1])  # [n, k_tx]
     total = padded[nuclei.clip(0)[:, :, None], of_neighbour[:, None, :]].sum(axis=2)
-    mean = total / (3 + (neighbours >= 0).sum(axis=1))[:, None]
+    count, alike = (neighbours >= 0).sum(axis=1), (of_neighbour == own_gene[:, None]).sum(axis=1)
+    total = total + alike[:, None] * taken_out[0] + (count - alike)[:, None] * taken_out[1]
+    mean = total / (3 + count)[:, None]
     return np.where(nuclei >= 0, mean, 0).astype(np.float32)  # type: ignore[no-any-return]
 
 
 def context(
-    ratio: np.ndarray, nuclei: np.ndarray, gene: np.ndarray, *, circles: tuple[np.ndarray, ...], candidates: int
+    ratio: np.ndarray,
+    nuclei: np.ndarray,
+    gene: np.ndarray,
+    *,
+    circles: tuple[np.ndarray, ...],
+    candidates: int,
+    own_gene: np.ndarray,
+    taken_out: tuple[np.ndarray, np.ndarray],
 ) -> np.ndarray:
-    """Context features [n, k, CONTEXT]: for each circle of neighbours their mean ratio, and how far it is below the best.
+    """Context features [n, k, CONTEXT]: for each circle of neighbours their mean ratio, and how far it is below the
+    best.
 
-    ratio, nuclei, gene as above; circles: the near neighbours and those further around; the first `candidates` columns of
-    `nuclei` set the best.
+    ratio, nuclei, gene, own_gene, taken_out as above; circles: the near neighbours and those further around; the first `candidates`
+    columns of `nuclei` set the best.
     """
     features = []
     for neighbours in circles:
-        told = neighbours_under_profile(ratio, nuclei, gene, neighbours)
+        told = neighbours_under_profile(ratio, nuclei, gene, neighbours, own_gene=own_gene, taken_out=taken_out)
         there = nuclei[:, :candidates] >= 0
         best = np.where(there, told[:, :candidates], -9.0).max(axis=1, keepdims=True)
         features += [told, told - best]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -37,7 +36,9 @@ def predict(run: StageRun) -> Summary:
     cell, evidence = choose(graph, scores)
     cut = description["score_cut"] if settings.score_cut is None else settings.score_cut
     if settings.gene_cut:
-        kept = (cell >= 0) & (evidence >= gene_cuts(graph.gene, evidence, cell=cell, share=description["share_assigned"]))
+        kept = (cell >= 0) & (
+            evidence >= gene_cuts(graph.gene, evidence, cell=cell, share=description["share_assigned"])
+        )
     else:
         kept = (cell >= 0) & (evidence >= cut)
     status = np.where(kept, ASSIGNED, np.where(cell >= 0, BELOW_CUT, NO_CANDIDATE)).astype(object)
@@ -105,7 +106,9 @@ def cell_table(predictions: export.Predictions, *, nuclei: pd.DataFrame) -> pd.D
     """A row for each cell: id, transcripts, genes, centre and area of its nucleus (empty for fragments)."""
     there = predictions.cell >= 0
     frame = pd.DataFrame({"cell": predictions.cell[there], "gene": predictions.gene[there]})
-    counted = frame.groupby("cell")["gene"].agg(["size", "nunique"]).reindex(range(len(predictions.cell_ids)), fill_value=0)
+    counted = (
+        frame.groupby("cell")["gene"].agg(["size", "nunique"]).reindex(range(len(predictions.cell_ids)), fill_value=0)
+    )
     centre = nuclei[["x_um", "y_um", "area_um2"]].reindex(range(len(counted)))
     return pd.DataFrame(
         {
@@ -120,7 +123,14 @@ def cell_table(predictions: export.Predictions, *, nuclei: pd.DataFrame) -> pd.D
 
 
 def _all_rows(
-    table: pd.DataFrame, *, graph: Graph, scores: Scores, cell: np.ndarray, status: np.ndarray, ids: list[str], evidence: np.ndarray
+    table: pd.DataFrame,
+    *,
+    graph: Graph,
+    scores: Scores,
+    cell: np.ndarray,
+    status: np.ndarray,
+    ids: list[str],
+    evidence: np.ndarray,
 ) -> export.Predictions:
     """From the graph's order (kept transcripts) to the input's (all of them)."""
     n = len(table)
@@ -176,7 +186,7 @@ def _summary(
     filtered = table["status"].map(STATUS).value_counts()
     of_unknown = int(table["feature"].isin(unknown).sum()) if unknown else 0
     summary = Summary(
-        headline=f"{assigned:,} of {kept:,} transcripts ({assigned / max(kept, 1):.1%}) assigned to {len(found):,} cells.",
+        headline=f"{assigned:,} of {kept:,} transcripts ({assigned / max(kept, 1):.1%}) are in {len(found):,} cells.",
         numbers={
             "predictions.input_rows": n,
             "predictions.output_rows": len(everything.cell),
@@ -190,8 +200,12 @@ def _summary(
             **{f"predictions.status.{name}": int(count) for name, count in states.items()},
         },
         tables={
-            "Status": [{"status": str(name), "transcripts": int(count), "share": count / n} for name, count in states.items()],
-            "Filtered": [{"reason": str(name), "transcripts": int(count)} for name, count in filtered.items() if name != "kept"],
+            "Status": [
+                {"status": str(name), "transcripts": int(count), "share": count / n} for name, count in states.items()
+            ],
+            "Filtered": [
+                {"reason": str(name), "transcripts": int(count)} for name, count in filtered.items() if name != "kept"
+            ],
             "Genes unknown to the model": [{"gene": gene} for gene in unknown],
         },
     )

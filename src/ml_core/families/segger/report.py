@@ -66,7 +66,9 @@ def build(run: StageRun) -> Summary:
 def gather_evidence(run: StageRun) -> Evidence:
     """Load the sample and put every method's assignment side by side."""
     graph, splits = load_graph(run.inputs["graph"].directory), load_splits(run.inputs["splits"].directory)
-    table = pq.read_table(run.inputs["transcripts"].path("transcripts.parquet")).to_pandas().iloc[np.asarray(graph.rows)]
+    table = (
+        pq.read_table(run.inputs["transcripts"].path("transcripts.parquet")).to_pandas().iloc[np.asarray(graph.rows)]
+    )
     scores = run.inputs["predictions"].directory / "scores"
     cell, evidence, chance = (np.load(scores / f"{name}.npy") for name in ("cell", "evidence", "chance"))
     ours = Assignment(cell.astype(np.int64), evidence)
@@ -77,7 +79,9 @@ def gather_evidence(run: StageRun) -> Evidence:
     likelihood = methods["likelihood"]
     kept = np.where(nuclear, graph.nucleus, likelihood.cell)
     methods["likelihood_nuclear_kept"] = Assignment(kept, np.where(nuclear, np.inf, likelihood.score))
-    methods["nearest_polygon_our_cut"] = Assignment(methods["nearest_polygon"].cell, _evidence_of(known=methods, graph=graph, run=run))
+    methods["nearest_polygon_our_cut"] = Assignment(
+        methods["nearest_polygon"].cell, _evidence_of(known=methods, graph=graph, run=run)
+    )
     vendor = table["vendor_nucleus"].to_numpy().astype(np.int64)
     methods["vendor"] = Assignment(vendor, np.zeros(len(vendor)))
     cut = float(run.inputs["predictions"].summary.numbers["predictions.score_cut"] or 0.0)
@@ -126,7 +130,9 @@ def biology_test(
     curves = {}
     for method, assignment in known.assignments.items():
         prefix = "biology." if method == MODEL else f"baseline.{method}.biology."
-        curves[method] = evaluate.biology_curve(judge, assignment, shares=settings.shares, draws=settings.bootstrap_draws)
+        curves[method] = evaluate.biology_curve(
+            judge, assignment, shares=settings.shares, draws=settings.bootstrap_draws
+        )
         if method == "vendor":
             last = curves[method] = curves[method][-1:]
             summary.numbers |= {f"{prefix}{name}": last[0][name] for name in ("mecr", "contamination", "share")}
@@ -139,7 +145,10 @@ def biology_test(
         ours, theirs = known.assignments[MODEL], known.assignments[rival]
         gains = evaluate.gain_interval(judge, ours, theirs, share=AT, draws=settings.bootstrap_draws)
         for name, (low, high) in gains.items():
-            summary.numbers |= {f"biology.{name}_gain_on_{rival}_low": low, f"biology.{name}_gain_on_{rival}_high": high}
+            summary.numbers |= {
+                f"biology.{name}_gain_on_{rival}_low": low,
+                f"biology.{name}_gain_on_{rival}_high": high,
+            }
     figures.biology_curves(curves, run.directory / "figures" / "biology.png")
     summary.figures["Biology over the share assigned"] = "figures/biology.png"
     return curves
@@ -160,7 +169,9 @@ def truth_test(known: Evidence, *, summary: Summary) -> None:
             numbers = evaluate.truth_numbers(some, truth=truth[chosen], true_cell=true_cell[chosen])
             summary.numbers |= {f"{prefix}{place}{name}": value for name, value in numbers.items()}
     cut = Assignment(np.where(evidence >= known.cut, known.assignments[MODEL].cell, -1), evidence)
-    numbers = evaluate.truth_numbers(Assignment(cut.cell[rows], cut.score[rows]), truth=truth[rows], true_cell=true_cell[rows])
+    numbers = evaluate.truth_numbers(
+        Assignment(cut.cell[rows], cut.score[rows]), truth=truth[rows], true_cell=true_cell[rows]
+    )
     summary.numbers |= {f"truth.after_cut.{name}": value for name, value in numbers.items()}
 
 
@@ -186,18 +197,24 @@ def decide(summary: Summary) -> None:
     summary.check(
         "ring_baseline_beaten",
         all(ours >= theirs for ours, theirs in pairs),
-        f"top-1 {pairs[0][0]:.4f} against {pairs[0][1]:.4f}, AUROC {pairs[1][0]:.4f} against {pairs[1][1]:.4f} (nearest nucleus).",
+        f"top-1 {pairs[0][0]:.4f} against {pairs[0][1]:.4f}, AUROC {pairs[1][0]:.4f} against {pairs[1][1]:.4f} "
+        "(nearest nucleus).",
     )
     rivals = ("nearest_polygon", "likelihood")
     beaten, said = True, []
     for name in ("mecr", "contamination"):
         ours, theirs = value(f"biology.{name}_at_95"), {r: value(f"baseline.{r}.biology.{name}_at_95") for r in rivals}
         beaten &= all(ours < their for their in theirs.values() if np.isfinite(their)) or not np.isfinite(ours)
-        said.append(f"{name} {ours:.4f} against " + ", ".join(f"{their:.4f} ({figures.METHODS[r][0]})" for r, their in theirs.items()))
+        said.append(
+            f"{name} {ours:.4f} against "
+            + ", ".join(f"{their:.4f} ({figures.METHODS[r][0]})" for r, their in theirs.items())
+        )
     judged = np.isfinite(value("biology.mecr_at_95"))
     summary.check("biology_baseline_beaten", beaten, "; ".join(said) + "." if judged else "no reference, not judged.")
     error = value("ring.calibration_error")
-    summary.check("calibrated", not error > CALIBRATED, f"expected calibration error {error:.3f}, at most {CALIBRATED} is good.")
+    summary.check(
+        "calibrated", not error > CALIBRATED, f"expected calibration error {error:.3f}, at most {CALIBRATED} is good."
+    )
 
 
 def _draw(run: StageRun, known: Evidence, *, ring: Ring, summary: Summary, settings: ReportSettings) -> None:
@@ -248,4 +265,9 @@ def _copy_figure(run: StageRun, *, stage: str, title: str, name: str, summary: S
 
 
 def _ring_row(metrics: dict[str, float]) -> dict[str, float | int]:
-    return {"top-1": metrics["top1"], "AUROC": metrics["auroc"], "AP": metrics["average_precision"], "transcripts": int(metrics["transcripts"])}
+    return {
+        "top-1": metrics["top1"],
+        "AUROC": metrics["auroc"],
+        "AP": metrics["average_precision"],
+        "transcripts": int(metrics["transcripts"]),
+    }

@@ -1,7 +1,7 @@
 """The ring test: real transcripts whose cell the stain knows, hidden from everything, must find their nucleus.
 
-Each nucleus is shrunk to the hull of its inner half; the outer half is the ring. Labels come from the stain, not from the
-expansion of nuclei by distance, so that agreement with geometry alone is no proof.
+Each nucleus is shrunk to the hull of its inner half; the outer half is the ring. Labels come from the stain, not from
+the expansion of nuclei by distance, so that agreement with geometry alone is no proof.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 def ring_metrics(candidate: np.ndarray, score: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     """Top-1, AUROC and average precision over the candidates of ring transcripts, pooled.
 
-    candidate: shrunk nuclei, -1 pad, [ring, candidates]. score: the same shape. truth: own nucleus, [ring]. A transcript
-    whose nucleus is not among its candidates counts as wrong in top-1.
+    candidate: shrunk nuclei, -1 pad, [ring, candidates]. score: the same shape. truth: own nucleus, [ring]. A
+    transcript whose nucleus is not among its candidates counts as wrong in top-1.
     """
     there = candidate >= 0
     if not there.any():

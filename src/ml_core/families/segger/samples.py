@@ -1,16 +1,15 @@
-"""Tiles as batches of tensors: which view a tile is seen in, which transcripts are masked and judged, which pairs compared.
+"""Tiles as batches of tensors: in which view a tile is seen, which transcripts are judged, which pairs compared.
 
 Everything random is a pure function of (seed, epoch, tile), so that a resumed run sees what an uninterrupted one sees.
 
-Two rules keep labels out of the input. A judged transcript hides its own gene token and its edge to its nucleus; its gene
-enters only through the profiles, from which it is taken out itself. And in a shrunken view the transcripts outside the
-inner part are held out of hulls, features and edges: they must find their nucleus as cytoplasmic transcripts must.
+Two rules keep labels out of the input. A judged transcript hides its own gene token and its edge to its nucleus; its
+gene enters only through the profiles, from which it is taken out itself. And in a shrunken view the transcripts outside
+the inner part are held out of hulls, features and edges: they must find their nucleus as cytoplasmic transcripts must.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,34 +19,16 @@ from ml_core.families.segger import pairs
 from ml_core.families.segger.data import FULL, Graph, Splits, Tiles
 from ml_core.families.segger.expression import Profiles, nuclear_counts
 from ml_core.families.segger.gather import Tile, gather
+from ml_core.families.segger.negatives import Negatives
 
 Batch = dict[str, torch.Tensor]
-MOST_NEAR = 16  # nuclei next to a transcript's candidates from which near negatives are drawn
+Arrays = dict[str, np.ndarray]
 
 
-@dataclass(frozen=True)
-class Negatives:
-    """How many wrong nuclei stand against each right one, and of which kind.
-
-    hard: other candidates of the same transcript; near: other nuclei around them; random: any nucleus of the tile. Where a
-    transcript has too few candidates, near ones fill up, so that `ratio` is exact.
-    """
-
-    ratio: int = 5
-    hard_share: float = 0.6
-    near_share: float = 0.2
-
-    @property
-    def hard(self) -> int:
-        return round(self.ratio * self.hard_share)
-
-    @property
-    def near(self) -> int:
-        return round(self.ratio * self.near_share)
-
-
-def profiles_of(graph: Graph, *, view: str, neighbours: int, prior: float, components: int, bank: np.ndarray | None = None) -> Profiles:
-    """Profiles of the view's nuclei from its labelled transcripts; `bank` [nuclei] restricts who is pooled with whom."""
+def profiles_of(
+    graph: Graph, *, view: str, neighbours: int, prior: float, components: int, bank: np.ndarray | None = None
+) -> Profiles:
+    """Profiles of the view's nuclei from its labelled transcripts; `bank` [nuclei] restricts who is pooled."""
     labelled = graph.views[view].labelled
     size = {"nuclei": len(graph.views[view].polygons), "genes": len(graph.genes)}
     counts = nuclear_counts(graph.nucleus, graph.gene, labelled=labelled, **size)
@@ -59,12 +40,17 @@ class TileSamples:
 
     Parameters
     ----------
-    views: view to the chance that a tile is seen in it.
-    profiles: of each view.
-    tokens: [genes] int64, the model's token of each gene of the graph; `mask` is the token of a hidden gene.
-    folds: 0 in training: a random `mask_share` of each tile is judged. Else each tile stands in the samples once for each
-    view and fold, and a transcript is judged in exactly one fold: validation and prediction cover everything once.
-    splits: None in prediction: then all that a tile owns is judged, and its halo crosses the borders of splits.
+    views
+        View to the chance that a tile is seen in it.
+    profiles
+        Of each view.
+    tokens
+        [genes] int64, the model's token of each gene of the graph; `mask` is the token of a hidden gene.
+    folds
+        0 in training: a random `mask_share` of each tile is judged. Else each tile stands in the samples once for each
+        view and fold, and a transcript is judged in exactly one fold: validation and prediction cover everything once.
+    splits
+        None in prediction: then all that a tile owns is judged, and its halo crosses the borders of splits.
     """
 
     def __init__(
@@ -94,11 +80,21 @@ class TileSamples:
         return len(self.chosen) * (self.folds * len(self.views) if self.folds else 1)
 
     def fetch(self, indices: np.ndarray, *, seed: int, epoch: int) -> Batch:
-        """The tiles side by side in one graph: transcript and nucleus indices are those within the batch."""
+        """The tiles side by side in one graph: transcript and nucleus indices are those within the batch.
+
+        **Shapes**, t transcripts, b nuclei, r judged transcripts, c candidates, x further nuclei of each:
+
+        - the graph: token [t], neighbours [t, k], step [t, k, 3], candidates [t, c], approach [t, c, GEOMETRY + 2],
+          nucleus_shape [b, 5], belongs [2, e] (transcript, nucleus);
+        - what is judged: judged [r], transcript [r] (row of the graph), pair_nucleus [r, c + x] (-1 padded), pair
+          [r, c + x, GEOMETRY + CONTEXT], ratio [r, c + x], best_ratio [r];
+        - targets: own [r] (column of the own nucleus, -1 unknown), compared [r, c + x] bool (own and its negatives),
+          inner and free [r] bool.
+        """
         return join([self.tile(int(index), seed=seed, epoch=epoch) for index in indices])
 
     def tile(self, index: int, *, seed: int, epoch: int) -> Batch:
-        """Sample `index` as tensors; see `_tensors` for their shapes."""
+        """Sample `index` alone."""
         rng, names = np.random.default_rng([seed, epoch, index]), list(self.views)
         if self.folds:
             number, place = divmod(index, self.folds * len(names))
@@ -112,123 +108,93 @@ class TileSamples:
         else:
             masked = rng.random(len(tile.transcripts)) < self.mask_share
         judged = np.flatnonzero(masked & tile.supervised & (tile.candidates[:, 0] >= 0))
-        return self._tensors(tile, masked=masked, judged=judged, profiles=self.profiles[view], full=view == FULL, rng=rng)
-
-    def _tensors(
-        self, tile: Tile, *, masked: np.ndarray, judged: np.ndarray, profiles: Profiles, full: bool, rng: np.random.Generator
-    ) -> Batch:
-        """**Shapes**, t transcripts, b nuclei, r judged transcripts, c candidates, x further nuclei of each:
-
-        token [t], neighbours [t, k], step [t, k, 3], candidates [t, c], approach [t, c, GEOMETRY + 2], nucleus_shape [b, 5],
-        belongs [2, e] (transcript, nucleus); judged [r], pair_nucleus [r, c + x] (-1 padded), pair [r, c + x, GEOMETRY +
-        CONTEXT], ratio [r, c + x], best_ratio [r], own [r] (column of the own nucleus, -1 unknown), inner and free [r] bool, compared
-        [r, c + x] bool (own and its negatives), transcript [r] (row of the graph).
-
-        Free are the cytoplasmic transcripts of the full view: theirs are the distances that prediction meets. In a
-        shrunken view the same transcripts would teach that cells reach further from their hulls than they do.
-        """
-        c = tile.candidates.shape[1]
-        labelled = tile.labelled & ~masked & (tile.nucleus >= 0)
-        toward = np.hypot(tile.offset[..., 0], tile.offset[..., 1])
-        toward = np.where(tile.candidates >= 0, toward, np.inf)
-        step = np.where((tile.neighbours >= 0)[..., None], tile.xy[tile.neighbours] - tile.xy[:, None], 0)
-        length = np.hypot(step[..., 0], step[..., 1])
-        density = pairs.local_density(length, tile.neighbours)
-        shape_of = _padded(tile.features)
-        geometry = pairs.geometry(
-            tile.distance, toward, others=pairs.nearest_other(tile.distance), shape=shape_of[tile.candidates], density=density
+        graph = self._graph(tile, masked=masked)
+        density = pairs.local_density(graph["step"][..., 2] * self.dist_tx_um, tile.neighbours)
+        candidates = self._candidate_geometry(tile, density=density)
+        approach = np.concatenate([candidates, tile.offset / np.float32(self.dist_bd_um)], axis=2)
+        known = _targets(tile, judged, full=view == FULL)
+        further, hard = self.negatives.draw(tile, judged, own=known["own"], rng=rng)
+        known["compared"] = np.concatenate([known.pop("is_own") | hard, further >= 0], axis=1)
+        geometry = np.concatenate(
+            [candidates[judged], _further_geometry(tile, judged, further=further, density=density[judged])], axis=1
         )
-        approach = np.concatenate([geometry, tile.offset / self.dist_bd_um], axis=2)
-        step = np.concatenate([step, length[..., None]], axis=2) / self.dist_tx_um
+        asked = self._judged(tile, judged, further=further, geometry=geometry, profiles=self.profiles[view])
+        return _to_torch({**graph, "approach": approach, **asked, **known})
 
-        own_nucleus = np.where(tile.supervised, tile.nucleus, -1)[judged]
+    def _graph(self, tile: Tile, *, masked: np.ndarray) -> Arrays:
+        """What messages pass over; a masked transcript has neither its token nor its edge to its nucleus."""
+        member = tile.labelled & ~masked & (tile.nucleus >= 0)
+        there = tile.neighbours >= 0
+        step = np.where(there[..., None], tile.xy[tile.neighbours] - tile.xy[:, None], 0) / self.dist_tx_um
+        return {
+            "token": np.where(masked, self.mask, self.tokens[tile.gene]),
+            "neighbours": tile.neighbours,
+            "step": np.concatenate([step, np.hypot(step[..., :1], step[..., 1:])], axis=2).astype(np.float32),
+            "candidates": tile.candidates,
+            "nucleus_shape": tile.features,
+            "belongs": np.stack([np.flatnonzero(member), tile.nucleus[member]]),
+        }
+
+    def _candidate_geometry(self, tile: Tile, *, density: np.ndarray) -> np.ndarray:
+        centre = np.hypot(tile.offset[..., 0], tile.offset[..., 1])
+        return pairs.geometry(
+            tile.distance,
+            np.where(tile.candidates >= 0, centre, np.inf),
+            others=pairs.nearest_other(tile.distance),
+            shape=_padded(tile.features)[tile.candidates],
+            density=density,
+        )
+
+    def _judged(
+        self, tile: Tile, judged: np.ndarray, *, further: np.ndarray, geometry: np.ndarray, profiles: Profiles
+    ) -> Arrays:
+        """The pairs of judged transcripts and what is known of each before learning."""
         candidates = tile.candidates[judged]
-        is_own = (candidates == own_nucleus[:, None]) & (own_nucleus >= 0)[:, None]
-        own = np.where(is_own.any(axis=1), is_own.argmax(axis=1), -1)
-        further, hard = self._draw_negatives(tile, judged, own=own, rng=rng)
-        compared = np.concatenate([is_own | hard, further >= 0], axis=1)
-
         nuclei = np.concatenate([candidates, further], axis=1)
-        away = np.hypot(*(tile.centroids[further] - tile.xy[judged][:, None]).transpose(2, 0, 1)) if len(tile.nuclei) else further
-        away = np.where(further >= 0, away, np.inf)
-        radius = np.exp(np.maximum(shape_of[further][..., 0], 0) / 2) / np.sqrt(np.pi)
-        further_geometry = pairs.geometry(
-            np.maximum(away - radius, 0.01),
-            away,
-            others=np.broadcast_to(tile.distance[judged, :1], further.shape),
-            shape=shape_of[further],
-            density=density[judged],
-        )
-        in_sample = np.where(nuclei >= 0, tile.nuclei[nuclei] if len(tile.nuclei) else -1, -1)
+        in_sample = _padded(tile.nuclei, -1)[nuclei]
+        counted_in = _padded(tile.nuclei, -1)[np.where(tile.labelled, tile.nucleus, -1)[judged]]
         circles = (tile.neighbours[judged], tile.around[judged])
-        pair = np.concatenate(
-            [
-                np.concatenate([geometry[judged], further_geometry], axis=1),
-                pairs.context(profiles.ratio, in_sample, tile.gene, circles=circles, candidates=c),
-            ],
-            axis=2,
+        gene = tile.gene[judged]
+        told = pairs.context(
+            profiles.ratio,
+            in_sample,
+            tile.gene,
+            circles=circles,
+            candidates=candidates.shape[1],
+            own_gene=gene,
+            taken_out=profiles.taken_out(gene, in_sample, counted_in=counted_in),
         )
-        counted_in = np.where(tile.labelled & (tile.nucleus >= 0), _padded(tile.nuclei, -1)[tile.nucleus], -1)[judged]
-        ratio = profiles.ratio_of(tile.gene[judged], in_sample, counted_in=counted_in)
-        inner = tile.labelled[judged]
-        return _to_torch(
-            token=np.where(masked, self.mask, self.tokens[tile.gene]),
-            neighbours=tile.neighbours,
-            step=step.astype(np.float32),
-            candidates=tile.candidates,
-            approach=approach.astype(np.float32),
-            nucleus_shape=tile.features,
-            belongs=np.stack([np.flatnonzero(labelled), tile.nucleus[labelled]]),
-            judged=judged,
-            pair_nucleus=nuclei,
-            pair=pair,
-            ratio=ratio,
-            best_ratio=profiles.best_ratio[tile.gene[judged]],
-            own=own,
-            inner=inner,
-            free=~inner & full,
-            compared=compared,
-            transcript=tile.transcripts[judged],
-        )
+        return {
+            "judged": judged,
+            "transcript": tile.transcripts[judged],
+            "pair_nucleus": nuclei,
+            "pair": np.concatenate([geometry, told], axis=2),
+            "ratio": profiles.ratio_of(gene, in_sample, counted_in=counted_in),
+            "best_ratio": profiles.best_ratio[gene],
+        }
 
-    def _draw_negatives(
-        self, tile: Tile, judged: np.ndarray, *, own: np.ndarray, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Further nuclei [r, ratio] (-1 padded) and which candidates are hard negatives [r, c]; none without an own nucleus.
 
-        With hard negatives each supervised transcript has exactly `ratio` wrong nuclei, unless the tile has only one.
-        """
-        candidates, ratio = tile.candidates[judged], self.negatives.ratio
-        column = np.arange(candidates.shape[1])
-        wrong = (candidates >= 0) & (column != own[:, None]) & (own >= 0)[:, None]
-        order = np.where(wrong, rng.random(candidates.shape), 2.0).argsort(axis=1).argsort(axis=1)
-        hard = wrong & (order < self.negatives.hard)
-        further = np.full((len(judged), ratio), -1, np.int32)
-        outside = self._not_candidates(tile, judged)  # [r, near] nuclei around, nearest first
-        missing = np.where(own >= 0, ratio - hard.sum(axis=1), 0)
-        if outside.shape[1] == 0:
-            return further, hard
-        own_nucleus = candidates[np.arange(len(judged)), own.clip(0)]
-        slot = np.arange(ratio)
-        random_from = missing[:, None] - (ratio - self.negatives.hard - self.negatives.near)
-        near = np.take_along_axis(outside, rng.integers(0, outside.shape[1], further.shape), axis=1)
-        anywhere = rng.integers(0, len(tile.nuclei), further.shape)
-        anywhere = np.where(anywhere == own_nucleus[:, None], near, anywhere)
-        drawn = np.where(slot < random_from, near, anywhere)
-        return np.where(slot < missing[:, None], drawn, -1).astype(np.int32), hard
+def _targets(tile: Tile, judged: np.ndarray, *, full: bool) -> Arrays:
+    """Own nucleus where it is known, and which transcripts are inner (in a hull of this view) or free.
 
-    def _not_candidates(self, tile: Tile, judged: np.ndarray) -> np.ndarray:
-        """[r, near] the nuclei next to each transcript's candidates, themselves no candidates; none in a tile of few nuclei."""
-        from scipy.spatial import cKDTree
+    Free are the cytoplasmic transcripts of the full view: theirs are the distances that prediction meets. In a shrunken
+    view the same transcripts would teach that cells reach further from their hulls than they do.
+    """
+    nucleus = tile.nucleus[judged]
+    is_own = (tile.candidates[judged] == nucleus[:, None]) & (nucleus >= 0)[:, None]
+    inner = tile.labelled[judged]
+    own = np.where(is_own.any(axis=1), is_own.argmax(axis=1), -1)
+    return {"own": own, "is_own": is_own, "inner": inner, "free": ~inner & full}
 
-        c = tile.candidates.shape[1]
-        if len(tile.nuclei) <= c + 1 or not len(judged):
-            return np.zeros((len(judged), 0), np.int32)
-        count = min(len(tile.nuclei), c + MOST_NEAR)
-        found = cKDTree(tile.centroids).query(tile.xy[judged], k=count)[1]
-        taken = (found[:, :, None] == tile.candidates[judged][:, None, :]).any(axis=2)
-        order = np.argsort(taken, axis=1, kind="stable")
-        return np.take_along_axis(found, order, axis=1)[:, : count - c].astype(np.int32)
+
+def _further_geometry(tile: Tile, judged: np.ndarray, *, further: np.ndarray, density: np.ndarray) -> np.ndarray:
+    """Features of nuclei that are no candidates; the polygon's distance is that to a circle of the same area."""
+    shape = _padded(tile.features)[further]
+    offset = _padded(tile.centroids)[further] - tile.xy[judged][:, None]
+    centre = np.where(further >= 0, np.hypot(offset[..., 0], offset[..., 1]), np.inf)
+    radius = np.exp(np.maximum(shape[..., 0], 0) / 2) / np.sqrt(np.pi)
+    nearest = np.broadcast_to(tile.distance[judged, :1], further.shape)
+    return pairs.geometry(np.maximum(centre - radius, 0.01), centre, others=nearest, shape=shape, density=density)
 
 
 def join(parts: Sequence[Batch]) -> Batch:
@@ -259,12 +225,7 @@ def _padded(rows: np.ndarray, value: Any = 0) -> np.ndarray:
     return np.concatenate([rows, np.full((1, *rows.shape[1:]), value, rows.dtype)])
 
 
-def _to_torch(**arrays: np.ndarray) -> Batch:
-    out = {}
-    for name, array in arrays.items():
-        kind = array.dtype
-        if kind == np.bool_ or kind == np.float32:
-            out[name] = torch.from_numpy(np.ascontiguousarray(array))
-        else:
-            out[name] = torch.from_numpy(array.astype(np.float32 if kind.kind == "f" else np.int64))
-    return out
+def _to_torch(arrays: Arrays) -> Batch:
+    """float32, int64 and bool tensors."""
+    kinds = {"f": np.float32, "i": np.int64, "b": np.bool_}
+    return {name: torch.from_numpy(array.astype(kinds[array.dtype.kind])) for name, array in arrays.items()}

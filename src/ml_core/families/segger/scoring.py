@@ -16,10 +16,10 @@ from ml_core.families.segger.task import SeggerTask
 class Scores:
     """Of n judged transcripts, in ascending order of the graph's rows.
 
-    transcript [n] int64; chance [n, c] of each candidate, given the place and the gene; best [n], column of the highest;
-    evidence [n] nats, at most about 0: how much worse the gene fits the best candidate than the nuclei of this sample that
-    it fits best, log p(gene | nucleus) - log p(gene | its own kind). Assignment goes by chance, the cut by evidence: a
-    marker of another kind of cell is strongly negative, a gene that all cells have is near 0.
+    transcript [n] int64; chance [n, c] of each candidate, given the place and the gene; best [n], column of the
+    highest; evidence [n] nats, at most about 0: how much worse the gene fits the best candidate than the nuclei of
+    this sample that it fits best, log p(gene | nucleus) - log p(gene | its own kind). Assignment goes by chance, the
+    cut by evidence: a marker of another kind of cell is strongly negative, a gene that all cells have is near 0.
     """
 
     transcript: np.ndarray

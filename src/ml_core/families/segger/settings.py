@@ -196,7 +196,7 @@ class ModelSettings(TrainingSettings):
     profile_components: int = setting(15, description="Components of the SVD in which similar nuclei are sought", ge=1)
     share_assigned: float = setting(
         0.95,
-        description="Share of transcripts that the cut leaves assigned, those whose gene fits their cell worst going first; tuned on validation",
+        description="Share of transcripts that the cut leaves assigned; those whose gene fits the cell worst go first",
         gt=0,
         le=1,
     )
@@ -204,11 +204,13 @@ class ModelSettings(TrainingSettings):
     max_epochs: int = setting(200, description="Passes over the training tiles at most", unit="epochs", ge=1)
     batch_size: int = setting(2, description="Tiles of one forward pass", unit="tiles", ge=1)
     weight_decay: float = setting(1e-5, description="Decoupled weight decay of AdamW", ge=0)
-    learning_rate: float = setting(3e-3, description="Highest learning rate; the seed's 1e-3 needs three times the epochs", gt=0)
+    learning_rate: float = setting(
+        3e-3, description="Highest learning rate; the seed's 1e-3 needs three times the epochs", gt=0
+    )
     monitor: str = setting(
         "val_loss",
-        description="Which validation value chooses the best model; the seed's val_auroc is at its best after the first "
-        "epochs, long before the cytoplasm is learnt",
+        description="Which validation value chooses the best model; the seed's val_auroc is at its best after the "
+        "first epochs, long before the cytoplasm is learnt",
     )
     monitor_mode: Literal["min", "max"] = setting("min", description="Whether low or high values of monitor are good")
 
@@ -234,7 +236,7 @@ class PredictionsSettings(Settings):
 
     score_cut: float | None = setting(
         None,
-        description="Least evidence (how much worse its gene fits the cell than its own kind) to be assigned; empty: the model's own cut",
+        description="Least evidence (how much worse the gene fits the cell than its own kind); empty: the model's cut",
         unit="nats",
     )
     gene_cut: bool = setting(

@@ -22,7 +22,8 @@ class SeggerTask(Task):
 
     ring:  held-out nuclear transcripts of shrunken nuclei find their own among the negatives (BCE with logits).
     inner: the same for transcripts within the hulls, so that distance 0 keeps its meaning.
-    gene:  -log p(gene | place) of transcripts that belong to no known nucleus: a mixture over candidates and background.
+    gene:  -log p(gene | place) of transcripts that belong to no known nucleus: a mixture over candidates and
+    background.
            It has no labels; it lets the cytoplasm itself teach how far a cell reaches.
     """
 
@@ -99,7 +100,7 @@ class SeggerTask(Task):
         return (loss * compared).sum(1)
 
     def _predictions(self, batch: Batch, decoded: Decoded) -> dict[str, np.ndarray]:
-        """Of each judged transcript: chance [r, c] of its candidates, and fit [r, c] of its gene (see `scoring.Scores`)."""
+        """Of each judged transcript: chance [r, c] of its candidates, fit [r, c] of its gene (`scoring.Scores`)."""
         candidates = batch["candidates"].shape[1]
         known = with_gene(decoded, batch["ratio"])[:, :candidates]
         there = batch["pair_nucleus"][:, :candidates] >= 0

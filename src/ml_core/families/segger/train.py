@@ -1,4 +1,4 @@
-"""The stage `model`: train on the training blocks, choose by the validation blocks, tune the cut there; or take a model over."""
+"""The stage `model`: train on the training blocks, choose and tune the cut on validation; or take a model over."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ def take_over(source: Path, directory: Path) -> Summary:
     artifact = Artifact(source.expanduser().resolve())
     if missing := [name for name in (MANIFEST, "model.json", WEIGHTS) if not (artifact.directory / name).is_file()]:
         raise UserError(
-            f"model.artifact: {source} is not a finished segger model (it has no {missing[0]}); give the folder of a model "
-            "stage, for instance data/artifacts/segger/model/current."
+            f"model.artifact: {source} is not a finished segger model (it has no {missing[0]}); give the folder of a "
+            "model stage, for instance data/artifacts/segger/model/current."
         )
     try:
         whose = [artifact.manifest[name] for name in ("family", "stage")]
@@ -91,7 +91,9 @@ def take_over(source: Path, directory: Path) -> Summary:
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"model.artifact: {artifact.directory / MANIFEST} is damaged; take an intact copy.") from error
     if whose != ["segger", "model"]:
-        raise UserError(f"model.artifact: {source} is of {' '.join(whose)}, expected segger model; give a model's folder.")
+        raise UserError(
+            f"model.artifact: {source} is of {' '.join(whose)}, expected segger model; give a model's folder."
+        )
     if damage:
         raise UserError(f"model.artifact: {damage[0]}; take an intact copy.")
     for name in artifact.manifest["files"]:
@@ -201,10 +203,14 @@ def _summary(
     training_curves(result.history, directory / "figures" / "curves.png", best_epoch=int(best["epoch"]))
     epochs = len(result.history)
     summary = Summary(
-        headline=f"{epochs} epochs, best {settings.monitor} {best[settings.monitor]:.4f} after epoch {int(best['epoch'])}; "
+        headline=f"{epochs} epochs, best {settings.monitor} {best[settings.monitor]:.4f} after {int(best['epoch'])}; "
         f"stopped by {result.stop_reason} on {result.device}.",
         numbers={
-            **{f"validation.{name.removeprefix('val_')}": value for name, value in best.items() if name.startswith("val_")},
+            **{
+                f"validation.{name.removeprefix('val_')}": value
+                for name, value in best.items()
+                if name.startswith("val_")
+            },
             "train.epochs": epochs,
             "train.best_epoch": int(best["epoch"]),
             "train.seconds": result.seconds,
@@ -224,5 +230,9 @@ def _summary(
     finite = all(np.isfinite(value) for row in result.history for name, value in row.items() if name == "train_loss")
     summary.check("finite", finite, f"training losses of {epochs} epochs {'are' if finite else 'are not'} all finite.")
     exact = abs(negatives["ratio"] - settings.neg_ratio) < 0.01 * settings.neg_ratio
-    summary.check("negative_ratio", exact, f"{negatives['ratio']:.3f} negatives for each positive, asked for {settings.neg_ratio}.")
+    summary.check(
+        "negative_ratio",
+        exact,
+        f"{negatives['ratio']:.3f} negatives for each positive, asked for {settings.neg_ratio}.",
+    )
     return summary

@@ -6,12 +6,16 @@ import numpy as np
 
 
 def transcript_accuracy(assigned: np.ndarray, truth: np.ndarray) -> float:
-    """Share of transcripts given their true cell; -1 (no cell) is right for background. Both [transcripts], same ids."""
+    """Share of transcripts given their true cell; -1 (no cell) is right for background.
+
+    Both [transcripts], same ids.
+    """
     return float((assigned == truth).mean()) if len(truth) else float("nan")
 
 
 def cell_f1(assigned: np.ndarray, truth: np.ndarray, *, least_iou: float = 0.5) -> float:
-    """F1 of found cells. A predicted cell finds a true one when their transcripts have IoU >= `least_iou` (> 0.5 is unique).
+    """F1 of found cells. A predicted cell finds a true one when their transcripts have IoU >= `least_iou` (> 0.5 is
+    unique).
 
     assigned, truth: cell of each transcript, -1 for none, [transcripts]; the two need not share ids.
     """

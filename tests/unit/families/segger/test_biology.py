@@ -13,7 +13,9 @@ from ml_core.families.segger.biology import Judge, Markers, find_markers, keep_s
 def markers() -> Markers:
     """Two types with two markers each and one gene that both have."""
     reference = pd.DataFrame(
-        [[5.0, 4.0, 0.0, 0.1, 3.0], [0.1, 0.0, 5.0, 4.0, 3.0]], index=["a", "b"], columns=["a1", "a2", "b1", "b2", "both"]
+        [[5.0, 4.0, 0.0, 0.1, 3.0], [0.1, 0.0, 5.0, 4.0, 3.0]],
+        index=["a", "b"],
+        columns=["a1", "a2", "b1", "b2", "both"],
     )
     return find_markers(reference)
 

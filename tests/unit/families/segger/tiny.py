@@ -54,7 +54,7 @@ def as_arguments(stage: str, **changes: Any) -> list[str]:
     return [part for name, value in fields.items() for part in ("--set", f"{stage}.{name}={json.dumps(value)}")]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Tiny:
     """Artifacts by stage in one store, and what the data stages left, in memory."""
 
@@ -67,15 +67,17 @@ class Tiny:
     def profiles(self, graph: Graph, view: str) -> Profiles:
         return profiles_of(graph, view=view, neighbours=10, prior=10.0, components=5)
 
-    def samples(self, *, view: str = FULL, graph: Graph | None = None, profiles: Profiles | None = None, **changes: Any):
+    def samples(self, *, view: str = FULL, graph: Graph | None = None, **changes: Any) -> TileSamples:
         """All tiles in one view, with splits, each transcript masked with a chance of 0.3."""
         graph = graph or self.graph
+        if isinstance(changes.get("profiles", self), Profiles):
+            changes["profiles"] = {view: changes["profiles"]}
         fields = {
             "tiles": self.tiles,
             "chosen": np.arange(len(self.tiles)),
             "splits": self.splits,
             "views": {view: 1.0},
-            "profiles": {view: profiles or self.profiles(graph, view)},
+            "profiles": {} if "profiles" in changes else {view: self.profiles(graph, view)},
             "tokens": np.arange(len(graph.genes)),
             "mask": len(graph.genes),
             "negatives": Negatives(),
@@ -85,7 +87,9 @@ class Tiny:
 
     def network(self, **sizes: Any) -> Segger:
         torch.manual_seed(0)
-        model = Segger(len(self.graph.genes), **({"hidden_channels": 16, "out_channels": 8, "num_mid_layers": 2} | sizes))
+        model = Segger(
+            len(self.graph.genes), **({"hidden_channels": 16, "out_channels": 8, "num_mid_layers": 2} | sizes)
+        )
         model.standardise(torch.from_numpy(np.array(self.graph.views[FULL].features)))
         return model.eval()
 

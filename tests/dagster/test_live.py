@@ -1,0 +1,157 @@
+"""The door in real processes: `dagster dev`, its run workers, and shells beside it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+from tests.dagster.live import ROOT, Dev, dagster_dev, environment, wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+MODULE = "tests.dagster.letters.definitions"
+IN_PROCESS = {"execution": {"config": {"in_process": {}}}}
+
+
+@pytest.fixture(scope="module")
+def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+    folder = tmp_path_factory.mktemp("live")
+    (folder / "text.txt").write_text("hello")
+    with dagster_dev(folder, MODULE, poll_interval_seconds=1, free_slots_after_run_end_seconds=1) as dev:
+        yield dev
+
+
+def config(dev: Dev, **model: Any) -> dict[str, Any]:
+    raw = {"config": {"path": str(dev.folder / "text.txt")}}
+    return {"ops": {"tiny_raw": raw, "tiny_model": {"config": model}}}
+
+
+def workers(dev: Dev) -> list[psutil.Process]:
+    """Processes that run this test's assets."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        line = " ".join(process.info["cmdline"] or [])
+        if process.info["cwd"] == str(dev.folder) and "multiprocessing.spawn" in line:
+            found.append(process)
+    return found
+
+
+def shell(folder: Path, *arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "dagster", *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=environment(folder) | more, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+@pytest.mark.parametrize("executor", [IN_PROCESS, {}], ids=["in_process", "a_process_per_stage"])
+def test_a_run_cancelled_in_the_ui_is_canceled_and_the_next_goes_on(dev: Dev, executor: dict[str, Any]) -> None:
+    settings = config(dev, epochs=60 if executor else 61, seconds_per_epoch=0.5)
+    run = dev.launch("tiny", {**settings, **executor})
+    wait_for(lambda: dev.epochs(run, "tiny_model") >= 2, what="two epochs", seconds=90)
+    dev.terminate(run)
+    wait_for(lambda: dev.status(run) not in ("STARTED", "CANCELING"), what="the end")
+    assert dev.status(run) == "CANCELED"
+    (checkpoint,) = (dev.folder / "data" / "runs" / "tiny" / "model").glob("*/checkpoint")
+    seen = int(checkpoint.read_text())
+    assert seen >= 2
+
+    settings["ops"]["tiny_model"]["config"]["seconds_per_epoch"] = 0.0
+    again = dev.launch("tiny", {**settings, **executor})
+    wait_for(lambda: dev.status(again) == "SUCCESS", what="the next run", seconds=90)
+    assert dev.epochs(again, "tiny_model") == settings["ops"]["tiny_model"]["config"]["epochs"] - seen
+
+
+def test_a_killed_run_worker_leaves_no_step_behind_and_no_place_in_the_pool(dev: Dev) -> None:
+    run = dev.launch("tiny", config(dev, epochs=400, seconds_per_epoch=0.5))
+    wait_for(lambda: dev.epochs(run, "tiny_model") >= 1, what="an epoch", seconds=90)
+    processes = workers(dev)
+    step = next(process for process in processes if process.parent() in processes)
+    os.kill(step.parent().pid, signal.SIGKILL)
+    wait_for(lambda: not step.is_running() or step.status() == psutil.STATUS_ZOMBIE, what="the step's end")
+    wait_for(lambda: dev.status(run) == "FAILURE", what="the run's end")
+    (checkpoint,) = (dev.folder / "data" / "runs" / "tiny" / "model").glob("*/checkpoint")
+    assert int(checkpoint.read_text()) >= 1
+
+    after = dev.launch("tiny", {**config(dev, epochs=2), **IN_PROCESS})
+    wait_for(lambda: dev.status(after) == "SUCCESS", what="another training")
+
+
+def test_a_shell_run_stands_in_the_ui_with_no_variable_set(dev: Dev) -> None:
+    preset = dev.folder / "shell.yaml"
+    preset.write_text(yaml.safe_dump({**config(dev, epochs=3), **IN_PROCESS, "loggers": {"console": {}}}))
+    arguments = ["asset", "materialize", "--select", "group:tiny", "-m", MODULE, "--config", preset.name]
+    done = shell(dev.folder, *arguments)
+    assert done.returncode == 0, done.stderr
+    query = '{assetOrError(assetKey: {path: ["tiny_report"]}) {... on Asset {assetMaterializations(limit: 1) {runId}}}}'
+    (newest,) = dev.ask(query)["assetOrError"]["assetMaterializations"]
+    assert dev.status(newest["runId"]) == "SUCCESS"
+
+    again = shell(dev.folder, *arguments)
+    assert again.stderr.count("is taken as it is") == 4
+
+
+def test_a_shell_run_killed_while_it_trains_does_not_stop_the_next_and_ctrl_c_ends_that(tmp_path: Path) -> None:
+    dev = Dev(tmp_path, 0)
+    (tmp_path / "text.txt").write_text("hello")
+    (tmp_path / "dagster.yaml").write_text((ROOT / "dagster.yaml").read_text())
+    preset = {**config(dev, epochs=90, seconds_per_epoch=0.5), **IN_PROCESS, "loggers": {"console": {}}}
+    (tmp_path / "shell.yaml").write_text(yaml.safe_dump(preset))
+    arguments = ["asset", "materialize", "--select", "group:tiny", "-m", MODULE, "--config", "shell.yaml"]
+    command = [sys.executable, "-m", "dagster", *arguments]
+    for number in (signal.SIGKILL, signal.SIGINT):
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment(tmp_path), stderr=subprocess.PIPE, text=True)
+        checkpoints = tmp_path / "data" / "runs" / "tiny" / "model"
+        before = [int(path.read_text()) for path in checkpoints.glob("*/checkpoint")]
+        wait_for(
+            lambda before=before: (
+                [int(path.read_text()) for path in checkpoints.glob("*/checkpoint") if path.read_text()] > before
+            ),
+            what=f"an epoch before {number.name}",
+        )
+        time.sleep(0.5)
+        process.send_signal(number)
+        error = process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+    assert "start the same run again to go on from there" in error
+
+
+def test_what_the_user_must_mend_is_one_line_in_the_shell(tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").write_text((ROOT / "dagster.yaml").read_text())
+    preset = {"ops": {"tiny_raw": {"config": {"path": "/nowhere"}}}, **IN_PROCESS, "loggers": {"console": {}}}
+    (tmp_path / "shell.yaml").write_text(yaml.safe_dump(preset))
+    done = shell(tmp_path, "asset", "materialize", "--select", "group:tiny", "-m", MODULE, "--config", "shell.yaml")
+    assert done.returncode == 1
+    assert "tiny_raw: ERROR /nowhere: does not exist; check the path in your settings." in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Stack Trace" not in done.stderr
+
+
+def test_segger_runs_through_every_stage_by_its_preset(tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").write_text((ROOT / "dagster.yaml").read_text())
+    preset = yaml.safe_load((ROOT / "configs" / "quick.yaml").read_text())
+    preset["ops"]["segger_raw"]["config"] |= {"cells": 60}
+    preset["ops"]["segger_model"]["config"] |= {"max_epochs": 2}
+    (tmp_path / "quick.yaml").write_text(yaml.safe_dump(preset))
+    arguments = [
+        "asset",
+        "materialize",
+        "--select",
+        "group:segger",
+        "-m",
+        "dagster_definitions",
+        "--config",
+        "quick.yaml",
+    ]
+    done = shell(tmp_path, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "data" / "artifacts" / "segger" / "report" / "current" / "report.html").is_file()
+    assert shell(tmp_path, *arguments).stderr.count("is taken as it is") == 8
