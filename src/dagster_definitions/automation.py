@@ -1,5 +1,6 @@
 """What looks at the world outside: the raw data of each family."""
 
+import types
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -45,12 +46,15 @@ def source_asset(family: Family, stage: Stage) -> dg.AssetsDefinition:
 
 
 def source_config(family: Family, stage: Stage) -> type[dg.Config]:
-    """The stage's settings, each of which may be left out."""
-    fields: dict[str, Any] = {
+    """The stage's settings, of which those without a default may be left out as well."""
+    optional: dict[str, Any] = {
         name: (field.annotation | None, Field(None, description=field.description))
         for name, field in stage.settings.model_fields.items()
+        if field.is_required()
     }
-    return create_model(f"{family.name}_source_config", __base__=dg.Config, **fields)
+    name = f"{family.name}_source_config"
+    merged = types.new_class(name, (stage.settings, dg.Config), exec_body=lambda body: body.update(__module__=__name__))
+    return create_model(name, __base__=merged, **optional)
 
 
 def _values(context: dg.AssetExecutionContext, *, family: Family, stage: Stage, store: Store) -> Mapping[str, Any]:

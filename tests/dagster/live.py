@@ -73,7 +73,7 @@ class Dev:
 
 @contextmanager
 def dagster_dev(folder: Path, module: str, **monitoring: int) -> Iterator[Dev]:
-    """`dagster dev` as `make ui` starts it, with the project's dagster.yaml, in `folder`. `monitoring`: shorter times."""
+    """`dagster dev` in `folder` with the project's dagster.yaml, but for the times in `monitoring`."""
     settings = yaml.safe_load((ROOT / "dagster.yaml").read_text())
     settings["run_monitoring"] |= monitoring
     (folder / "dagster.yaml").write_text(yaml.safe_dump(settings))

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -107,17 +106,15 @@ def test_a_shell_run_killed_while_it_trains_does_not_stop_the_next_and_ctrl_c_en
     (tmp_path / "shell.yaml").write_text(yaml.safe_dump(preset))
     arguments = ["asset", "materialize", "--select", "group:tiny", "-m", MODULE, "--config", "shell.yaml"]
     command = [sys.executable, "-m", "dagster", *arguments]
+    checkpoints = tmp_path / "data" / "runs" / "tiny" / "model"
+
+    def seen() -> int:
+        return max((int(path.read_text() or 0) for path in checkpoints.glob("*/checkpoint")), default=0)
+
     for number in (signal.SIGKILL, signal.SIGINT):
+        goal = seen() + 1
         process = subprocess.Popen(command, cwd=tmp_path, env=environment(tmp_path), stderr=subprocess.PIPE, text=True)
-        checkpoints = tmp_path / "data" / "runs" / "tiny" / "model"
-        before = [int(path.read_text()) for path in checkpoints.glob("*/checkpoint")]
-        wait_for(
-            lambda before=before: (
-                [int(path.read_text()) for path in checkpoints.glob("*/checkpoint") if path.read_text()] > before
-            ),
-            what=f"an epoch before {number.name}",
-        )
-        time.sleep(0.5)
+        wait_for(lambda goal=goal: seen() > goal, what=f"two epochs before {number.name}")
         process.send_signal(number)
         error = process.communicate(timeout=60)[1]
     assert process.returncode == 1

@@ -29,6 +29,7 @@ def predictions() -> export.Predictions:
         cell=np.array([0] * 5 + [1] * 5 + [2] * 2 + [-1]),
         cell_ids=["first", "second", "small"],
         score=np.linspace(0, 1, 13),
+        evidence=np.linspace(-3, 0, 13),
         status=np.array(["assigned"] * 12 + ["below_cut"]),
     )
 
