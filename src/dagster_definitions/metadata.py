@@ -77,7 +77,7 @@ def small_png(path: Path, *, limit: int = MAX_FIGURE_BYTES) -> bytes:
         small.quantize(128, method=Image.Quantize.MEDIANCUT).save(buffer, "PNG", optimize=True)
         if buffer.tell() <= limit or size == (1, 1):
             return buffer.getvalue()
-        share *= 0.8
+        share *= min(0.9, (limit / buffer.tell()) ** 0.5)
 
 
 def _scalar(value: float | int | str | bool) -> dg.MetadataValue:

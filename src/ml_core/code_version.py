@@ -62,10 +62,11 @@ def _read(module: str) -> tuple[str, tuple[str, ...]]:
 def _counts(name: str) -> bool:
     if not name.startswith("ml_core.") or name.rsplit(".", 1)[-1] in FRAME:
         return False
-    try:
-        return find_spec(name) is not None
-    except ModuleNotFoundError:  # `from module import function`
-        return False
+    package = find_spec("ml_core")
+    assert package is not None
+    # Not find_spec(name): of `from module import function` it would import the module to look inside, and torch with it.
+    place = Path(next(iter(package.submodule_search_locations or ()))).joinpath(*name.split(".")[1:])
+    return place.with_suffix(".py").is_file() or (place / "__init__.py").is_file()
 
 
 def _drop_docstring(node: ast.AST) -> None:

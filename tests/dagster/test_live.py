@@ -135,7 +135,6 @@ def test_what_the_user_must_mend_is_one_line_in_the_shell(tmp_path: Path) -> Non
 def test_segger_runs_through_every_stage_by_its_preset(tmp_path: Path) -> None:
     (tmp_path / "dagster.yaml").write_text((ROOT / "dagster.yaml").read_text())
     preset = yaml.safe_load((ROOT / "configs" / "quick.yaml").read_text())
-    preset["ops"]["segger_raw"]["config"] |= {"cells": 60}
     preset["ops"]["segger_model"]["config"] |= {"max_epochs": 2}
     (tmp_path / "quick.yaml").write_text(yaml.safe_dump(preset))
     arguments = [

@@ -64,7 +64,8 @@ def test_a_cancelled_run_is_canceled_keeps_its_checkpoint_and_the_next_goes_on(
     assert store.current("tiny", "model") is None
     events = instance.all_logs(run_id)
     assert not [each for each in events if each.is_dagster_event and each.dagster_event.is_step_up_for_retry]
-    assert [each for each in events if "start the same run again to go on from there" in each.message]
+    (ended,) = [each.dagster_event for each in events if each.is_dagster_event and each.dagster_event.is_step_failure]
+    assert "start the same run again to go on from there" in ended.step_failure_data.error.message
 
     again = run(model={**settings, "seconds_per_epoch": 0.0})
     assert again.success

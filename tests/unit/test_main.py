@@ -8,6 +8,7 @@ from ml_core import __main__ as shell
 from ml_core import families
 from ml_core.artifacts import Store
 from ml_core.stages import Family
+from ml_core.training.interrupt import Interrupted
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +47,7 @@ def test_config_files_have_dagsters_shape_and_set_lies_over_them(store: Store, t
         (["run", "tiny", "--set", "treble.x=1"], "unknown stage 'treble'"),
         (["run", "tiny", "--set", "count.pth=1"], "unknown field 'pth'; the fields are path, workers."),
         (["run", "tiny", "--set", "factor"], "expected stage.field=value"),
+        (["run", "tiny", "--set", "count.path=[a"], "--set count.path=[a: the value is not valid YAML"),
         (["run", "tiny"], "field 'path' has no value and no default"),
         (["run", "tiny", "--config", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
         (["run", "tiny", "--set", "count.path=nowhere.txt"], "nowhere.txt: does not exist"),
@@ -67,6 +69,39 @@ def test_a_failed_blocking_check_is_exit_code_1(store: Store, text: Path, capsys
     assert run(store, "--set", f"count.path={text}") == 1
     assert "FAILED not_empty: 0 letters. The text is empty. Write something." in capsys.readouterr().out
     assert store.current("tiny", "double") is None
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_a_training_that_was_stopped_is_exit_code_130_and_one_sentence(
+    store: Store,
+    text: Path,
+    saved: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    checkpoint = text.parent / "epoch-0001" if saved else None
+
+    def stopped(*_: object, **__: object) -> None:
+        raise Interrupted("SIGINT", checkpoint)
+
+    monkeypatch.setattr(shell, "run_stage", stopped)
+    assert run(store, "--set", f"count.path={text}") == 130
+    error = capsys.readouterr().err
+    assert error.startswith("Training was stopped by SIGINT; ")
+    assert "start the same run again" in error
+    assert ("epoch-0001 is saved" in error) == saved
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_ctrl_c_anywhere_else_is_exit_code_130(
+    store: Store, text: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shell, "run_stage", interrupted)
+    assert run(store, "--set", f"count.path={text}") == 130
+    assert capsys.readouterr().err == "interrupted\n"
 
 
 def test_compare_shows_only_the_settings_that_differ(

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
+import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,6 +38,23 @@ def test_a_wrong_field_or_value_gives_one_sentence(values: dict[str, object], sa
     with pytest.raises(UserError) as caught:
         Example.parse(values, where="quick.yaml: tiles")
     assert str(caught.value) == f"quick.yaml: tiles: {said}"
+
+
+class Together(Settings):
+    first: float = setting(0.5, description="Share of the one")
+    second: float = setting(0.5, description="Share of the other")
+
+    @pydantic.model_validator(mode="after")
+    def _sum_to_one(self) -> Self:
+        if self.first + self.second != 1:
+            raise ValueError("first + second must be 1")
+        return self
+
+
+def test_what_is_said_of_several_fields_together_names_no_field() -> None:
+    with pytest.raises(UserError) as caught:
+        Together.parse({"first": 0.7}, where="--set: splits")
+    assert str(caught.value) == "--set: splits: first + second must be 1."
 
 
 def test_settings_cannot_be_changed() -> None:

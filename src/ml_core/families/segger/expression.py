@@ -41,9 +41,11 @@ class Profiles:
         background = in_bank.sum(axis=0) + 1.0
         background /= background.sum()
         share = np.log1p(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1) * 100)
-        svd = TruncatedSVD(max(1, min(components, g - 1, len(bank_rows) - 1)), random_state=0)
-        svd.fit(share[bank_rows])
-        embedded = svd.transform(share)
+        embedded = share
+        if g > 1:
+            svd = TruncatedSVD(max(1, min(components, g - 1, len(bank_rows) - 1)), random_state=0)
+            svd.fit(share[bank_rows])
+            embedded = svd.transform(share)
         members = _itself_and_nearest(embedded, bank_rows=bank_rows, count=min(neighbours, len(bank_rows)))
         rows = np.repeat(np.arange(m), members.shape[1])[members.ravel() >= 0]
         pooling = sparse.csr_matrix((np.ones(len(rows)), (rows, members[members >= 0])), shape=(m, m))

@@ -24,7 +24,7 @@ def ring_metrics(candidate: np.ndarray, score: np.ndarray, truth: np.ndarray) ->
     own = (candidate == truth[:, None])[there]
     return {
         "top1": float((best == truth).mean()),
-        "auroc": float(roc_auc_score(own, score[there])),
-        "average_precision": float(average_precision_score(own, score[there])),
+        "auroc": float(roc_auc_score(own, score[there])) if 0 < own.sum() < len(own) else float("nan"),
+        "average_precision": float(average_precision_score(own, score[there])) if own.any() else float("nan"),
         "transcripts": len(truth),
     }

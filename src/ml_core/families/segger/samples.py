@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from ml_core.families.segger import pairs
-from ml_core.families.segger.data import FULL, Graph, Splits, Tiles
+from ml_core.families.segger.data import FULL, SPLITS, Graph, Splits, Tiles
 from ml_core.families.segger.expression import Profiles, nuclear_counts
 from ml_core.families.segger.gather import Tile, gather
 from ml_core.families.segger.negatives import Negatives
@@ -26,10 +26,17 @@ Arrays = dict[str, np.ndarray]
 
 
 def profiles_of(
-    graph: Graph, *, view: str, neighbours: int, prior: float, components: int, bank: np.ndarray | None = None
+    graph: Graph, *, view: str, neighbours: int, prior: float, components: int, splits: Splits | None = None
 ) -> Profiles:
-    """Profiles of the view's nuclei from its labelled transcripts; `bank` [nuclei] restricts who is pooled."""
-    labelled = graph.views[view].labelled
+    """Profiles of the view's nuclei from its labelled transcripts.
+
+    With `splits` only nuclei of the training blocks are pooled, and in each only the transcripts of its own split count:
+    a nucleus on the border has some in another.
+    """
+    labelled, bank = np.asarray(graph.views[view].labelled), None
+    if splits is not None:
+        bank = splits.nucleus == SPLITS.index("train")
+        labelled = labelled & (splits.transcript == splits.nucleus[graph.nucleus])
     size = {"nuclei": len(graph.views[view].polygons), "genes": len(graph.genes)}
     counts = nuclear_counts(graph.nucleus, graph.gene, labelled=labelled, **size)
     return Profiles.of(counts, neighbours=neighbours, prior=prior, components=components, bank=bank)

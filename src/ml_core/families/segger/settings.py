@@ -137,14 +137,14 @@ class SplitsSettings(Settings):
     train: float = setting(0.7, description="Share of transcripts for training", gt=0, lt=1)
     validation: float = setting(0.2, description="Share of transcripts for validation", gt=0, lt=1)
     test: float = setting(0.1, description="Share of transcripts for the test", gt=0, lt=1)
-    blocks: int = setting(14, description="Contiguous blocks of tiles that are dealt out whole", ge=3)
+    blocks: int = setting(10, description="Contiguous blocks of tiles that are dealt out whole", ge=3)
     guard_um: float = setting(
         20.0,
         description="Transcripts nearer than this to another split's block are neither trained on nor evaluated",
         unit="um",
         ge=0,
     )
-    draws: int = setting(4000, description="Random assignments from which the best is taken", ge=1)
+    draws: int = setting(4000, description="Random assignments, from the best twentieth of which one is taken", ge=1)
     seed: int = setting(0, description="Seed of the assignment", ge=0)
 
     @pydantic.model_validator(mode="after")
@@ -220,6 +220,12 @@ class ModelSettings(TrainingSettings):
             raise ValueError(f"hard_share + near_share is {self.hard_share + self.near_share:g}, expected at most 1")
         if self.test_view == self.validation_view:
             raise ValueError("test_view and validation_view must differ, the test would not be held out otherwise")
+        if self.hidden_channels % self.heads:
+            raise ValueError(
+                f"hidden_channels {self.hidden_channels} cannot be shared out to {self.heads} heads, expected a multiple"
+            )
+        if not self.monitor.startswith("val_"):
+            raise ValueError(f"monitor is '{self.monitor}', expected val_loss or val_<metric>")
         return self
 
     def result_fields(self) -> dict[str, Any]:

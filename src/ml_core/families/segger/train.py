@@ -32,9 +32,9 @@ SIZES = ("init_emb", "hidden_channels", "num_mid_layers", "out_channels", "heads
 def train(run: StageRun) -> Summary:
     """Train a model, or copy the finished one that `artifact` names."""
     settings: ModelSettings = run.settings
-    if settings.artifact is not None:
-        return take_over(Path(settings.artifact), run.directory)
     graph = load_graph(run.inputs["graph"].directory)
+    if settings.artifact is not None:
+        return take_over(Path(settings.artifact), run.directory, views=list(graph.views))
     tiles = load_tiles(run.inputs["tiles"].directory)
     splits = load_splits(run.inputs["splits"].directory)
     torch.manual_seed(settings.seed)
@@ -77,8 +77,8 @@ def train(run: StageRun) -> Summary:
     return _summary(run.directory, result=result, negatives=negatives, cut=cut, settings=settings)
 
 
-def take_over(source: Path, directory: Path) -> Summary:
-    """Copy a finished model artifact, so that predictions on a new sample need no training."""
+def take_over(source: Path, directory: Path, *, views: list[str]) -> Summary:
+    """Copy a finished model artifact, so that predictions on a new sample, with these views, need no training."""
     artifact = Artifact(source.expanduser().resolve())
     if missing := [name for name in (MANIFEST, "model.json", WEIGHTS) if not (artifact.directory / name).is_file()]:
         raise UserError(
@@ -96,6 +96,12 @@ def take_over(source: Path, directory: Path) -> Summary:
         )
     if damage:
         raise UserError(f"model.artifact: {damage[0]}; take an intact copy.")
+    test_view = json.loads((artifact.directory / "model.json").read_text())["test_view"]
+    if test_view not in views:
+        raise UserError(
+            f"model.artifact: this model is tested on view {test_view}, which the graph has not (it has "
+            f"{', '.join(views)}); add {test_view} to graph.shrunken_shares."
+        )
     for name in artifact.manifest["files"]:
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(artifact.directory / name, directory / name)
@@ -113,15 +119,14 @@ def training_samples(
     """
     views = training_views(graph, settings)
     judged = view_name(settings.validation_view)
-    bank = splits.nucleus == SPLITS.index("train")
-    if not bank.any():
+    if not (splits.nucleus == SPLITS.index("train")).any():
         raise UserError("model: no nucleus lies in the training blocks; raise splits.train or give a larger sample.")
     pooling: dict[str, Any] = {
         "neighbours": settings.profile_neighbours,
         "prior": settings.profile_prior,
         "components": settings.profile_components,
     }
-    profiles = {view: profiles_of(graph, view=view, bank=bank, **pooling) for view in {*views, judged}}
+    profiles = {view: profiles_of(graph, view=view, splits=splits, **pooling) for view in {*views, judged}}
     common: dict[str, Any] = {
         "tiles": tiles,
         "splits": splits,

@@ -1,0 +1,113 @@
+"""How methods are compared: at equal shares, on equal transcripts, with intervals; nothing breaks on what is missing."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml_core.families.segger import evaluate
+from ml_core.families.segger.data import FULL
+from ml_core.families.segger.evaluate import MODEL, Assignment, Ring
+from tests.unit.families.segger.tiny import Tiny
+
+
+def random_ring(seed: int, n: int = 80, *, skill: float = 1.0) -> Ring:
+    rng = np.random.default_rng(seed)
+    candidates = np.argsort(rng.random((n, 12)), axis=1)[:, :4]
+    truth = candidates[np.arange(n), rng.integers(0, 4, n)]
+    right = candidates == truth[:, None]
+    chance = rng.random((n, 4)) + skill * right
+    scores = {MODEL: chance / chance.sum(axis=1, keepdims=True), "nearest_polygon": rng.random((n, 4))}
+    return Ring(np.arange(n), truth, candidates, scores)
+
+
+@given(share=st.floats(0, 1), seed=st.integers(0, 100))
+def test_at_a_share_the_best_scored_are_kept(share: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    cell, score = rng.integers(0, 5, 50), rng.normal(size=50)
+    kept = Assignment(cell, score).at_share(share)
+    assert (kept >= 0).sum() == round(share * 50)
+    assert (kept[kept >= 0] == cell[kept >= 0]).all()
+    if 0 < (kept >= 0).sum() < 50:
+        assert score[kept >= 0].min() >= score[kept < 0].max()
+
+
+def test_the_baselines_choose_among_the_models_candidates(tiny: Tiny) -> None:
+    view = tiny.graph.views[FULL]
+    for score in evaluate.baseline_scores(tiny.graph, FULL).values():
+        assert score.shape == view.candidates.shape
+        assert np.isfinite(score[view.candidates >= 0]).all()
+
+
+def test_a_ring_of_some_rows_is_that_of_those_rows() -> None:
+    ring = random_ring(0)
+    chosen = np.arange(80) % 2 == 0
+    part = ring.of(chosen)
+    assert part.rows.tolist() == ring.rows[chosen].tolist()
+    right = part.scores[MODEL].argmax(axis=1) == (part.candidates == part.truth[:, None]).argmax(axis=1)
+    assert part.metrics()[MODEL]["top1"] == pytest.approx(right.mean())
+
+
+def test_the_interval_of_a_method_against_itself_is_zero_and_of_a_better_one_above() -> None:
+    ring = random_ring(1, skill=3.0)
+    assert evaluate.top1_interval(ring, method=MODEL, against=MODEL, draws=50) == (0.0, 0.0)
+    low, high = evaluate.top1_interval(ring, method=MODEL, against="nearest_polygon", draws=200)
+    assert 0 < low < high
+    mirrored = evaluate.top1_interval(ring, method="nearest_polygon", against=MODEL, draws=200)
+    assert mirrored == pytest.approx((-high, -low))
+
+
+def test_the_threshold_of_f1_comes_from_validation_and_never_from_the_test() -> None:
+    test, validation = random_ring(2), random_ring(3)
+    score = evaluate.f1_at_validation_threshold(test, validation)
+    assert score <= evaluate.f1_at_validation_threshold(test, test)
+    assert 0 < score < 1
+
+
+def test_calibration_is_perfect_where_chances_are_true_and_bad_where_they_boast() -> None:
+    n = 4000
+    rng = np.random.default_rng(0)
+    best = rng.uniform(0.5, 1, n)
+    truth = np.where(rng.random(n) < best, 0, 1)
+    candidates = np.tile([0, 1], (n, 1))
+    honest = Ring(np.arange(n), truth, candidates, {MODEL: np.stack([best, 1 - best], axis=1)})
+    boasting = Ring(np.arange(n), truth, candidates, {MODEL: np.tile([1.0, 0.0], (n, 1))})
+    table, error = evaluate.calibration(honest)
+    assert error < 0.03
+    assert table["transcripts"].sum() == n
+    assert evaluate.calibration(boasting)[1] == pytest.approx((truth != 0).mean())
+
+
+def test_an_empty_test_gives_nan_and_no_error() -> None:
+    empty = random_ring(0).of(np.zeros(80, bool))
+    assert all(math.isnan(values["top1"]) for values in empty.metrics().values())
+    assert math.isnan(evaluate.f1_at_validation_threshold(empty, random_ring(1)))
+    assert math.isnan(evaluate.f1_at_validation_threshold(random_ring(1), empty))
+    assert all(map(math.isnan, evaluate.top1_interval(empty, method=MODEL, against=MODEL, draws=10)))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_ring_in_which_every_transcript_has_one_candidate_has_no_auroc_and_no_error() -> None:
+    alone = Ring(np.arange(5), np.arange(5), np.arange(5)[:, None], {MODEL: np.ones((5, 1))})
+    found = alone.metrics()[MODEL]
+    assert found["top1"] == 1.0
+    assert math.isnan(found["auroc"])
+
+
+def test_agreement_counts_only_what_the_vendor_assigned() -> None:
+    vendor = np.array([0, 1, 1, -1, 2])
+    nuclear = np.array([True, True, False, True, False])
+    found = evaluate.agreement(Assignment(np.array([0, 0, 1, 3, -1]), np.zeros(5)), vendor=vendor, nuclear=nuclear)
+    assert found == {"nuclear": 0.5, "cytoplasmic": 0.5}
+    nobody = evaluate.agreement(Assignment(vendor, np.zeros(5)), vendor=np.full(5, -1), nuclear=nuclear)
+    assert all(map(math.isnan, nobody.values()))
+
+
+def test_truth_is_perfect_for_the_truth_itself() -> None:
+    truth = np.array([0, 0, 1, 1, -1])
+    numbers = evaluate.truth_numbers(Assignment(truth, np.zeros(5)), truth=truth, true_cell=truth)
+    assert numbers == {"transcript_accuracy": 1.0, "cell_f1": 1.0}
