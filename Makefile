@@ -45,7 +45,8 @@ test-slow: set-up ## run the tests that take longer
 test-browser: set-up ## drive the web interface in a browser
 	@$(INSTALL) '.[browser]'
 	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
-	$(PY) -m playwright install chromium
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update -q && apt-get install -q -y chromium; \
+	else $(PY) -m playwright install chromium; fi
 	$(PY) -m pytest -m browser --timeout 600
 
 test-real: set-up ## run every test on real data, see data/README.md

@@ -18,6 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAINING = "tests/unit/training"
+SEGGER = "tests/unit/families/segger"
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,194 @@ FAULTS = [
         'store.rewrite_record(path, {**record, "state": {**record["state"], "resume_count": state.resume_count}})',
         "",
         (f"{TRAINING}/test_start.py::test_a_run_that_dies_at_once_is_counted_too",),
+    ),
+    Fault(
+        "segger: a judged transcript shows its own gene",
+        "families/segger/samples.py",
+        '"token": np.where(masked, self.mask, self.tokens[tile.gene]),',
+        '"token": self.tokens[tile.gene],',
+        (f"{SEGGER}/test_samples.py::test_what_is_masked_has_neither_gene_nor_edge_to_its_nucleus",),
+    ),
+    Fault(
+        "segger: a judged transcript keeps its edge to its nucleus",
+        "families/segger/samples.py",
+        "member = tile.labelled & ~masked & (tile.nucleus >= 0)",
+        "member = tile.labelled & (tile.nucleus >= 0)",
+        (f"{SEGGER}/test_samples.py::test_what_is_masked_has_neither_gene_nor_edge_to_its_nucleus",),
+    ),
+    Fault(
+        "segger: a transcript vouches for itself",
+        "families/segger/expression.py",
+        "sums = np.maximum(self.sums[at, gene[:, None]] - part, 1e-6)",
+        "sums = self.sums[at, gene[:, None]]",
+        (f"{SEGGER}/test_expression.py::test_leaving_one_out_equals_profiles_made_without_it",),
+    ),
+    Fault(
+        "segger: neighbours tell where a transcript was counted",
+        "families/segger/pairs.py",
+        "    total = total + alike[:, None] * taken_out[0] + (count - alike)[:, None] * taken_out[1]\n",
+        "",
+        (
+            f"{SEGGER}/test_samples.py::test_the_label_of_a_judged_nuclear_transcript_reaches_nothing_of_its_own_but_the_target",
+        ),
+    ),
+    Fault(
+        "segger: held-out transcripts count as labelled",
+        "families/segger/gather.py",
+        "labelled=seen.labelled[transcripts],",
+        "labelled=nucleus >= 0,",
+        (
+            f"{SEGGER}/test_samples.py::test_in_a_shrunken_view_the_labels_of_held_out_transcripts_reach_nothing_but_the_target",
+        ),
+    ),
+    Fault(
+        "segger: a tile sees transcripts of other splits",
+        "families/segger/gather.py",
+        "halo = halo[splits.transcript[halo] == splits.tile[index]]",
+        "pass",
+        (f"{SEGGER}/test_samples.py::test_with_splits_a_tile_holds_nothing_of_another_split",),
+    ),
+    Fault(
+        "segger: a tile sees nuclei of other splits",
+        "families/segger/gather.py",
+        "nuclei = nuclei[splits.nucleus[nuclei] == splits.tile[index]]",
+        "pass",
+        (f"{SEGGER}/test_samples.py::test_with_splits_a_tile_holds_nothing_of_another_split",),
+    ),
+    Fault(
+        "segger: profiles count transcripts of other splits",
+        "families/segger/samples.py",
+        "labelled = labelled & (splits.transcript == splits.nucleus[graph.nucleus])",
+        "pass",
+        (f"{SEGGER}/test_train.py::test_nothing_of_the_test_blocks_reaches_the_weights",),
+    ),
+    Fault(
+        "segger: profiles pool nuclei of other splits",
+        "families/segger/samples.py",
+        'bank = splits.nucleus == SPLITS.index("train")',
+        "bank = splits.nucleus >= 0",
+        (
+            f"{SEGGER}/test_train.py::test_each_split_is_sampled_from_its_own_tiles_and_profiles_pool_training_nuclei_only",
+        ),
+    ),
+    Fault(
+        "segger: the view of the ring test is trained on",
+        "families/segger/views.py",
+        "if name not in (FULL, view_name(settings.test_view))",
+        "if name != FULL",
+        (f"{SEGGER}/test_train.py::test_the_view_of_the_ring_test_is_never_trained_or_validated_on",),
+    ),
+    Fault(
+        "segger: baselines see other nuclei than the model",
+        "families/segger/evaluate.py",
+        "    seen = graph.views[view]\n",
+        "    seen = graph.views[FULL]\n",
+        (f"{SEGGER}/test_report.py::test_in_the_ring_test_no_baseline_sees_a_held_out_label",),
+    ),
+    Fault(
+        "segger: the own nucleus is drawn as a wrong one",
+        "families/segger/negatives.py",
+        "        anywhere = np.where(anywhere == own_nucleus[:, None], near, anywhere)\n",
+        "",
+        (f"{SEGGER}/test_samples.py::test_each_positive_has_exactly_the_asked_number_of_wrong_nuclei",),
+    ),
+    Fault(
+        "segger: few candidates give few negatives",
+        "families/segger/negatives.py",
+        "self.ratio - hard.sum(axis=1), 0)",
+        "self.ratio - self.hard, 0)",
+        (f"{SEGGER}/test_samples.py::test_each_positive_has_exactly_the_asked_number_of_wrong_nuclei",),
+    ),
+    Fault(
+        "segger: pairs reach into another tile of the batch",
+        "families/segger/samples.py",
+        '_shift(part["pair_nucleus"], b)',
+        'part["pair_nucleus"]',
+        (f"{SEGGER}/test_samples.py::test_tiles_of_a_batch_do_not_mix",),
+    ),
+    Fault(
+        "segger: a tile is drawn anew each time",
+        "families/segger/samples.py",
+        "np.random.default_rng([seed, epoch, index])",
+        "np.random.default_rng()",
+        (f"{SEGGER}/test_samples.py::test_a_tile_is_drawn_alike_whatever_was_drawn_before",),
+    ),
+    Fault(
+        "segger: every epoch masks the same transcripts",
+        "families/segger/samples.py",
+        "np.random.default_rng([seed, epoch, index])",
+        "np.random.default_rng([seed, index])",
+        (f"{SEGGER}/test_samples.py::test_a_tile_is_drawn_alike_whatever_was_drawn_before",),
+    ),
+    Fault(
+        "segger: folds go by place in the tile",
+        "families/segger/samples.py",
+        "self.fold[tile.transcripts] == fold",
+        "self.fold[: len(tile.transcripts)] == fold",
+        (f"{SEGGER}/test_samples.py::test_over_the_folds_each_transcript_with_a_candidate_is_judged_once",),
+    ),
+    Fault(
+        "segger: a padded pair can be chosen",
+        "families/segger/model.py",
+        "out[..., 0].masked_fill(nuclei < 0, NO_CANDIDATE)",
+        "out[..., 0]",
+        (f"{SEGGER}/test_model.py::test_padding_changes_nothing",),
+    ),
+    Fault(
+        "segger: a padded neighbour is attended to",
+        "families/segger/attention.py",
+        ".masked_fill(~there[..., None], -1e30)",
+        "",
+        (f"{SEGGER}/test_model.py::test_padding_changes_nothing",),
+    ),
+    Fault(
+        "segger: the best epoch can be NaN",
+        "families/segger/train.py",
+        "return value if np.isfinite(value) else -np.inf",
+        "return value",
+        (f"{SEGGER}/test_train.py::test_the_best_epoch_is_the_first_of_equals_and_never_a_nan",),
+    ),
+    Fault(
+        "segger: a damaged model is taken over",
+        "families/segger/train.py",
+        "    if damage:\n",
+        "    if False:\n",
+        (f"{SEGGER}/test_train.py::test_a_damaged_or_foreign_model_is_refused_in_one_sentence",),
+    ),
+    Fault(
+        "segger: another model in the same folder is not seen",
+        "families/segger/settings.py",
+        "if manifest is not None and manifest.is_file():",
+        "if False:",
+        (f"{SEGGER}/test_train.py::test_another_model_in_the_same_folder_is_another_result",),
+    ),
+    Fault(
+        "segger: rows come out in the graph's order",
+        "families/segger/predict.py",
+        "of_row[graph.rows], state[graph.rows] = cell, status",
+        "of_row[: len(cell)], state[: len(cell)] = cell, status",
+        (f"{SEGGER}/test_predict.py::test_each_row_has_one_status_and_only_assigned_rows_and_fragments_have_a_cell",),
+    ),
+    Fault(
+        "segger: the user's cut is not used",
+        "families/segger/predict.py",
+        'description["score_cut"] if settings.score_cut is None else settings.score_cut',
+        'description["score_cut"]',
+        (f"{SEGGER}/test_predict.py::test_a_cut_of_ones_own_overrides_the_models",),
+    ),
+    Fault(
+        "segger: tokens go by the new sample's order",
+        "families/segger/predict.py",
+        "np.array([place.get(gene, mask) for gene in graph.genes])",
+        "np.arange(len(graph.genes))",
+        (f"{SEGGER}/test_predict.py::test_a_panel_in_another_order_gives_each_gene_its_own_token",),
+    ),
+    Fault(
+        "segger: a tie is called a victory",
+        "families/segger/pages.py",
+        "if _show(value) == _show(known[best]):",
+        "if False:",
+        (f"{SEGGER}/test_pages.py::test_what_looks_equal_is_a_tie_and_no_victory",),
     ),
 ]
 

@@ -61,12 +61,6 @@ class Poll(threading.Thread):
             time.sleep(0.002)
 
 
-def steps_done(data: Path) -> int:
-    """How many checkpoints were begun or written so far, by their newest name."""
-    names = [path.name for path in data.glob("runs/segger/model/*/checkpoints/epoch-*")]
-    return len(names)
-
-
 def test_ten_kills_change_nothing_but_the_time(tmp_path: Path) -> None:
     untouched, killed = tmp_path / "untouched", tmp_path / "killed"
     untouched.mkdir()

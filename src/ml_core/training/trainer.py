@@ -158,6 +158,7 @@ class _Run:
                 if not self.state.validation_pending:
                     self._train_epoch()
                 self._finish_epoch()
+            self.stop.check()  # one that came in the last window: the run is done, but what follows must not begin
         except StopAsked as asked:
             self._save_completed_window()
             raise Interrupted(asked.cause, self.store.path("last")) from None

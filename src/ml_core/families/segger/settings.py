@@ -137,7 +137,7 @@ class SplitsSettings(Settings):
     train: float = setting(0.7, description="Share of transcripts for training", gt=0, lt=1)
     validation: float = setting(0.2, description="Share of transcripts for validation", gt=0, lt=1)
     test: float = setting(0.1, description="Share of transcripts for the test", gt=0, lt=1)
-    blocks: int = setting(10, description="Contiguous blocks of tiles that are dealt out whole", ge=3)
+    blocks: int = setting(16, description="Contiguous blocks of tiles that are dealt out whole", ge=3)
     guard_um: float = setting(
         20.0,
         description="Transcripts nearer than this to another split's block are neither trained on nor evaluated",

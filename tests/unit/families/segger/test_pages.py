@@ -28,7 +28,9 @@ def test_the_baseline_comes_first_where_it_wins() -> None:
 
 def test_more_is_better_in_top1_and_less_in_mecr() -> None:
     assert headline(ring__top1=0.9, baseline__likelihood__ring__top1=0.8).startswith("Segger is better")
-    assert headline(biology__mecr_at_95=0.9, baseline__likelihood__biology__mecr_at_95=0.8).startswith("Likelihood wins")
+    assert headline(biology__mecr_at_95=0.9, baseline__likelihood__biology__mecr_at_95=0.8).startswith(
+        "Likelihood wins"
+    )
 
 
 def test_the_best_of_the_baselines_is_the_one_to_beat() -> None:

@@ -39,9 +39,7 @@ def test_the_nearest_other_candidate_is_never_the_candidate_itself() -> None:
 @given(st.floats(0.2, 5))
 def test_density_falls_as_the_neighbours_move_away(step: float) -> None:
     neighbours = np.array([[1, 2], [0, 2], [0, 1], [-1, -1]])
-    near, far = (
-        pairs.local_density(np.where(neighbours >= 0, length, 0.0), neighbours) for length in (step, step * 2)
-    )
+    near, far = (pairs.local_density(np.where(neighbours >= 0, length, 0.0), neighbours) for length in (step, step * 2))
     assert (near[:3] > far[:3]).all()
     assert near[3] == far[3]
 
@@ -50,9 +48,7 @@ def test_neighbours_vouch_for_the_nucleus_whose_genes_they_are() -> None:
     ratio = np.array([[2.0, -1.0], [-1.0, 2.0]], np.float32)
     gene = np.array([0, 0, 1])
     nuclei, neighbours = np.array([[0, 1], [1, -1], [-1, -1]]), np.array([[1, 2], [0, -1], [-1, -1]])
-    found = pairs.neighbours_under_profile(
-        ratio, nuclei, gene, neighbours, own_gene=gene, taken_out=NOTHING
-    )
+    found = pairs.neighbours_under_profile(ratio, nuclei, gene, neighbours, own_gene=gene, taken_out=NOTHING)
     np.testing.assert_allclose(found, [[1 / 5, 1 / 5], [-1 / 4, 0], [0, 0]], rtol=1e-6)
 
 

@@ -95,9 +95,7 @@ def test_a_cut_of_ones_own_overrides_the_models(finished: dict[str, Artifact], t
     assert nothing["cell_id"].isna().all() or set(nothing["status"][nothing["cell_id"].notna()]) == {"fragment"}
 
 
-def test_with_a_cut_for_each_gene_each_gene_keeps_the_same_share(
-    finished: dict[str, Artifact], tmp_path: Path
-) -> None:
+def test_with_a_cut_for_each_gene_each_gene_keeps_the_same_share(finished: dict[str, Artifact], tmp_path: Path) -> None:
     found = segmentation(run_predictions(finished, tmp_path, gene_cut=True))
     gene = input_of(finished)["feature"]
     scored = found["status"].isin(["assigned", "below_cut"])
@@ -109,9 +107,7 @@ def test_with_a_cut_for_each_gene_each_gene_keeps_the_same_share(
 
 def test_a_genes_cut_knows_only_transcripts_with_a_candidate() -> None:
     evidence = np.array([0.0, -1.0, -2.0, -3.0, -np.inf, -9.0])
-    cuts = predict.gene_cuts(
-        np.array([0, 0, 0, 0, 0, 1]), evidence, cell=np.array([1, 1, 1, 1, -1, 2]), share=0.75
-    )
+    cuts = predict.gene_cuts(np.array([0, 0, 0, 0, 0, 1]), evidence, cell=np.array([1, 1, 1, 1, -1, 2]), share=0.75)
     assert cuts[:5].tolist() == [np.quantile([0, -1, -2, -3], 0.25)] * 5
     assert cuts[5] == -9.0
 

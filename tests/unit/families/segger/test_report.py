@@ -100,9 +100,7 @@ def test_the_baselines_are_judged_on_the_same_transcripts_as_the_model(
     assert metrics["baseline.nearest_centroid.truth.transcript_accuracy"] == pytest.approx(expected)
 
 
-def test_the_ring_test_is_on_held_out_transcripts_of_the_test_blocks(
-    tiny: Tiny, metrics: dict[str, float]
-) -> None:
+def test_the_ring_test_is_on_held_out_transcripts_of_the_test_blocks(tiny: Tiny, metrics: dict[str, float]) -> None:
     held = np.flatnonzero(tiny.graph.held_out("0.50"))
     inside = (tiny.splits.transcript[held] == 2) & tiny.splits.supervised[held]
     assert metrics["ring.transcripts"] == inside.sum()

@@ -132,11 +132,19 @@ def test_cytoplasmic_transcripts_are_free_in_the_full_view_only(tiny: Tiny) -> N
 
 
 def test_with_splits_a_tile_holds_nothing_of_another_split(tiny: Tiny) -> None:
-    samples = tiny.samples()
-    for tile in TILES.tolist():
-        rows = fetch(samples, tile)["transcript"].numpy()
-        assert (tiny.splits.transcript[rows] == tiny.splits.tile[tile]).all()
-        assert tiny.splits.supervised[rows].all()
+    """Counted from outside: whatever happens to another split's genes and nuclei, the batch stays as it is."""
+    profiles = tiny.profiles(tiny.graph, FULL)
+    view = tiny.graph.views[FULL]
+    for split in range(3):
+        chosen = np.flatnonzero(tiny.splits.tile == split)
+        gene = np.where(tiny.splits.transcript == split, tiny.graph.gene, 0)
+        features = np.where((tiny.splits.nucleus == split)[:, None], view.features, 0)
+        views = {FULL: dataclasses.replace(view, features=features)}
+        other = dataclasses.replace(tiny.graph, gene=gene, views=views)
+        before, after = (fetch(tiny.samples(graph=graph, profiles=profiles), *chosen) for graph in (tiny.graph, other))
+        assert_same_bits(before, after)
+        assert (tiny.splits.transcript[before["transcript"]] == split).all()
+        assert tiny.splits.supervised[before["transcript"]].all()
 
 
 # ---------------------------------------------------------------- negatives

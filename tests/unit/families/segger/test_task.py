@@ -36,7 +36,9 @@ def test_a_batch_of_two_tiles_has_the_mean_loss_of_both_weighted_by_their_target
             if total[term]:
                 seen.add(term)
                 each = [loss[term] * count[term] for loss, count in zip(losses, counts, strict=True) if count[term]]
-                assert float(whole[term].detach()) == pytest.approx(float(sum(each).detach()) / total[term], rel=1e-5, abs=1e-6)
+                assert float(whole[term].detach()) == pytest.approx(
+                    float(sum(each).detach()) / total[term], rel=1e-5, abs=1e-6
+                )
     assert seen == {"ring", "inner", "gene"}
 
 
@@ -97,9 +99,7 @@ def test_right_answers_give_ones_and_wrong_ones_do_not(tiny: Tiny) -> None:
 
 
 def test_only_held_out_transcripts_with_a_known_nucleus_count(tiny: Tiny) -> None:
-    found = metrics(
-        tiny, own=[0, -1, 1], chance=[[0.9, 0.1], [0.1, 0.9], [0.9, 0.1]], inner=[False, False, True]
-    )
+    found = metrics(tiny, own=[0, -1, 1], chance=[[0.9, 0.1], [0.1, 0.9], [0.9, 0.1]], inner=[False, False, True])
     assert found["top1"] == 1.0
 
 

@@ -217,7 +217,10 @@ def change_manifest(folder: Path, **changes: str) -> None:
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut weights": (cut_weights, r"model.safetensors: has changed since it was written; take an intact copy"),
     "no weights": (lambda f: (f / "model.safetensors").unlink(), r"\(it has no model.safetensors\)"),
-    "no description": (lambda f: (f / "model.json").unlink(), r"is not a finished segger model \(it has no model.json\)"),
+    "no description": (
+        lambda f: (f / "model.json").unlink(),
+        r"is not a finished segger model \(it has no model.json\)",
+    ),
     "changed description": (lambda f: (f / "model.json").write_text("{}"), r"model.json: has changed since"),
     "no manifest": (lambda f: (f / "manifest.json").unlink(), r"\(it has no manifest.json\)"),
     "broken manifest": (lambda f: (f / "manifest.json").write_text("{"), r"manifest.json is damaged"),
