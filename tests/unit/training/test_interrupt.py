@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ml_core.training.interrupt import Interrupted, StopAsked, StopRequest
+from ml_core.training.recorder import Recorder
 from tests.unit.training.toy import StopAtCheck, ToySamples, assert_same_training, toy_fit
 
 
@@ -112,3 +113,17 @@ def test_training_works_outside_the_main_thread(tmp_path):
     thread.start()
     thread.join()
     assert results[0].stop_reason == "max_epochs"
+
+
+def test_a_stop_in_the_last_window_is_answered_although_the_run_is_done(tmp_path):
+    class AtTheEnd(Recorder):
+        asked = False
+
+        def epoch(self, row):
+            self.asked = row["epoch"] == 2
+
+    recorder = AtTheEnd()
+    arguments = {"should_stop": lambda: recorder.asked, "recorder": recorder}
+    with pytest.raises(Interrupted):
+        toy_fit(tmp_path, max_epochs=2, arguments=arguments)
+    assert toy_fit(tmp_path, max_epochs=2).stop_reason == "max_epochs"
