@@ -185,14 +185,14 @@ FAULTS = [
         "families/segger/gather.py",
         "halo = halo[splits.transcript[halo] == splits.tile[index]]",
         "pass",
-        (f"{SEGGER}/test_samples.py::test_with_splits_a_tile_holds_nothing_of_another_split",),
+        (f"{SEGGER}/test_splits.py",),
     ),
     Fault(
         "segger: a tile sees nuclei of other splits",
         "families/segger/gather.py",
         "nuclei = nuclei[splits.nucleus[nuclei] == splits.tile[index]]",
         "pass",
-        (f"{SEGGER}/test_samples.py::test_with_splits_a_tile_holds_nothing_of_another_split",),
+        (f"{SEGGER}/test_splits.py",),
     ),
     Fault(
         "segger: profiles count transcripts of other splits",

@@ -2,6 +2,9 @@
 
 A transcript has a fixed number of neighbours and candidates: a dense matrix of indices, padded with -1. A nucleus has
 as many transcripts as it has: an edge list. Both compute what PyG's `GATv2Conv` computes; tests hold them against it.
+
+Rows are gathered by `F.embedding`: the gradient of plain indexing adds up in the order in which threads come by, so that
+two runs with one seed would differ.
 """
 
 from __future__ import annotations
@@ -71,13 +74,13 @@ class EdgeAttention(GATv2):
         at, to = edges
         if not len(at):
             return target.new_zeros(len(target), self.heads * self.width)
-        gathered = self.source(source)[at]  # [e, channels]
-        mixed = gathered + self.target(target)[to]
+        gathered = F.embedding(at, self.source(source))  # [e, channels]
+        mixed = gathered + F.embedding(to, self.target(target))
         logit = self.logits(mixed).float()  # [e, heads]
         slot = to[:, None].expand_as(logit)
         top = logit.new_full((len(target), self.heads), -1e30).scatter_reduce(0, slot, logit.detach(), "amax")
-        weight = (logit - top[to]).exp()
+        weight = (logit - F.embedding(to, top)).exp()
         total = torch.zeros_like(top).index_add(0, to, weight)
-        share = (weight / total[to]).to(gathered.dtype)  # [e, heads]
+        share = (weight / F.embedding(to, total)).to(gathered.dtype)  # [e, heads]
         out = gathered.new_zeros(len(target), self.heads * self.width)
         return out.index_add(0, to, (share[..., None] * self.heads_of(gathered)).flatten(1))

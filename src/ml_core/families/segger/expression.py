@@ -64,7 +64,7 @@ class Profiles:
 
     @cached_property
     def best_ratio(self) -> np.ndarray:
-        """The log ratio of each gene in the nuclei that it fits best (99th percentile, so that no single one decides), [g]."""
+        """Log ratio of each gene in the nuclei that it fits best (99th percentile: no single one decides), [g]."""
         return np.quantile(self.ratio, FITS_BEST, axis=0).astype(np.float32)  # type: ignore[no-any-return]
 
     def ratio_of(self, gene: np.ndarray, candidates: np.ndarray, *, counted_in: np.ndarray) -> np.ndarray:
@@ -81,7 +81,7 @@ class Profiles:
     def taken_out(
         self, gene: np.ndarray, candidates: np.ndarray, *, counted_in: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What taking a transcript out of a profile adds to the log ratio of its own gene, and of any other; [n, k] each."""
+        """What taking the transcript out of the profile adds to the log ratio of its gene, and of others; [n, k] each."""
         at, part = candidates.clip(0), self._is_part(candidates, counted_in)
         own = self.ratio_of(gene, candidates, counted_in=counted_in) - self.ratio[at, gene[:, None]]
         other = np.log(self.totals[at] / (self.totals[at] - part)).astype(np.float32)

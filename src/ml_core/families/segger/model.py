@@ -96,7 +96,7 @@ class Segger(nn.Module):
         token = self.token(batch["token"])  # [t, init_emb]
         shape = (batch["nucleus_shape"] - self.shape_mean) / self.shape_std
         at, to = batch["belongs"]
-        inside = shape.new_zeros(len(shape), token.shape[1]).index_add(0, to, token[at].to(shape.dtype))
+        inside = shape.new_zeros(len(shape), token.shape[1]).index_add(0, to, F.embedding(at, token).to(shape.dtype))
         count = shape.new_zeros(len(shape)).index_add(0, to, torch.ones_like(to, dtype=shape.dtype))
         tx = F.elu(self.tx_in(token))
         bd = F.elu(self.bd_in(torch.cat([inside / count.clamp_min(1)[:, None], shape], dim=1)))
@@ -108,7 +108,7 @@ class Segger(nn.Module):
         """Score the judged transcripts' pairs; shapes of `batch` as in `samples.TileSamples`."""
         tx, bd = self.embed(batch)
         nuclei, pair = batch["pair_nucleus"], batch["pair"]  # [r, p], [r, p, features]
-        here = tx[batch["judged"]]  # [r, out]
+        here = F.embedding(batch["judged"], tx)  # [r, out]
         there = F.embedding(nuclei.clamp_min(0), bd) if len(bd) else here.new_zeros(*nuclei.shape, tx.shape[1])
         alike = (here[:, None] * there).sum(-1, keepdim=True) / 5
         mixed = self.from_pair(torch.cat([pair, alike.to(pair.dtype)], dim=-1))

@@ -102,7 +102,7 @@ def context(
     """Context features [n, k, CONTEXT]: for each circle of neighbours their mean ratio, and how far it is below the
     best.
 
-    ratio, nuclei, gene, own_gene, taken_out as above; circles: the near neighbours and those further around; the first `candidates`
+    Arguments as above; circles: the near neighbours and those further around; the first `candidates`
     columns of `nuclei` set the best.
     """
     features = []

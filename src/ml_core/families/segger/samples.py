@@ -30,8 +30,8 @@ def profiles_of(
 ) -> Profiles:
     """Profiles of the view's nuclei from its labelled transcripts.
 
-    With `splits` only nuclei of the training blocks are pooled, and in each only the transcripts of its own split count:
-    a nucleus on the border has some in another.
+    With `splits` only nuclei of the training blocks are pooled, and of each only the transcripts in its own split: a
+    nucleus on the border has some in another.
     """
     labelled, bank = np.asarray(graph.views[view].labelled), None
     if splits is not None:

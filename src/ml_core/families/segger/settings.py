@@ -221,9 +221,7 @@ class ModelSettings(TrainingSettings):
         if self.test_view == self.validation_view:
             raise ValueError("test_view and validation_view must differ, the test would not be held out otherwise")
         if self.hidden_channels % self.heads:
-            raise ValueError(
-                f"hidden_channels {self.hidden_channels} cannot be shared out to {self.heads} heads, expected a multiple"
-            )
+            raise ValueError(f"hidden_channels {self.hidden_channels} cannot be shared out to {self.heads} heads")
         if not self.monitor.startswith("val_"):
             raise ValueError(f"monitor is '{self.monitor}', expected val_loss or val_<metric>")
         return self

@@ -82,7 +82,7 @@ BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
     "empty file": (cut_short("transcripts", 0), "transcripts.parquet: is"),
     "header without rows": (change("transcripts", lambda t: t[:0]), "has a header but no rows"),
     "truncated file": (cut_short("transcripts", 5000), "is not a whole Parquet file"),
-    "truncated boundaries": (cut_short("nucleus_boundaries", 500), "nucleus_boundaries.parquet: is not a whole Parquet"),
+    "truncated boundaries": (cut_short("nucleus_boundaries", 500), "boundaries.parquet: is not a whole Parquet file"),
     "boundary of two points": (
         change("nucleus_boundaries", lambda t: t.drop(index=range(1, (t["cell_id"] == t["cell_id"][0]).sum() - 2))),
         "has fewer than 3 different points",
@@ -168,7 +168,7 @@ MISTAKES = [
     (["--set", "splits.train=0.9"], "splits: train + validation + test is 1.2, expected 1."),
     (["--set", "model.hard_share=0.9"], "model: hard_share + near_share is 1.1, expected at most 1."),
     (["--set", "model.test_view=0.6"], "model: test_view and validation_view must differ"),
-    (["--set", "model.heads=3"], "model: hidden_channels 64 cannot be shared out to 3 heads, expected a multiple."),
+    (["--set", "model.heads=3"], "model: hidden_channels 64 cannot be shared out to 3 heads."),
     (["--set", "model.monitor=auroc"], "model: monitor is 'auroc', expected val_loss or val_<metric>."),
     (["--set", "model.learning_rate=[1"], "the value is not valid YAML"),
     (["--until", "modle"], "unknown stage 'modle'"),
@@ -191,7 +191,7 @@ def test_a_mistake_in_the_command_is_one_sentence_before_anything_runs(
     assert not list((tmp_path / "data").glob("artifacts/*/*/*/manifest.json"))
 
 
-def test_ctrl_c_in_training_ends_with_130_and_the_next_run_goes_on(
+def test_ctrl_c_in_training_ends_with_130_one_sentence_and_a_checkpoint(
     tiny: Tiny, finished: dict[str, Artifact], tmp_path: Path
 ) -> None:
     """The real command in a process of its own, on the data stages' artifacts."""

@@ -1,4 +1,4 @@
-"""How methods are compared: at equal shares, on equal transcripts, with intervals; nothing breaks on what is missing."""
+"""How methods are compared: at equal shares, on equal transcripts, with intervals; what is missing breaks nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every input row stands in the output with its status; cuts, fragments, exports; a new sample with a finished model."""
+"""Every input row stands in the output with its status; cuts, fragments, exports; a finished model on a new sample."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stage `model`: the same seed gives the same bytes, also when it was broken off; a model is taken over whole or not."""
+"""The stage `model`: one seed gives the same bytes, also when broken off; a model is taken over whole or not."""
 
 from __future__ import annotations
 
