@@ -81,7 +81,7 @@ class Profiles:
     def taken_out(
         self, gene: np.ndarray, candidates: np.ndarray, *, counted_in: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What taking the transcript out of the profile adds to the log ratio of its gene, and of others; [n, k] each."""
+        """What taking a transcript out of the profile adds to the log ratio of its gene and of others; [n, k] each."""
         at, part = candidates.clip(0), self._is_part(candidates, counted_in)
         own = self.ratio_of(gene, candidates, counted_in=counted_in) - self.ratio[at, gene[:, None]]
         other = np.log(self.totals[at] / (self.totals[at] - part)).astype(np.float32)
