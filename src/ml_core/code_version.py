@@ -64,7 +64,7 @@ def _counts(name: str) -> bool:
         return False
     package = find_spec("ml_core")
     assert package is not None
-    # Not find_spec(name): of `from module import function` it would import the module to look inside, and torch with it.
+    # Not find_spec(name): of `from module import function` it would import the module, and torch with it.
     place = Path(next(iter(package.submodule_search_locations or ()))).joinpath(*name.split(".")[1:])
     return place.with_suffix(".py").is_file() or (place / "__init__.py").is_file()
 

@@ -3,8 +3,8 @@
 A transcript has a fixed number of neighbours and candidates: a dense matrix of indices, padded with -1. A nucleus has
 as many transcripts as it has: an edge list. Both compute what PyG's `GATv2Conv` computes; tests hold them against it.
 
-Rows are gathered by `F.embedding`: the gradient of plain indexing adds up in the order in which threads come by, so that
-two runs with one seed would differ.
+Rows are gathered by `F.embedding`: the gradient of plain indexing adds up in the order in which threads come by, so
+that two runs with one seed would differ.
 """
 
 from __future__ import annotations

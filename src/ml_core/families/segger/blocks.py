@@ -60,10 +60,10 @@ def group_tiles(tiles: Tiles, *, count: int) -> Blocks:
     return Blocks(of_tile, rectangles, np.add.reduceat(np.diff(tiles.owned_offsets), firsts))
 
 
-def best_assignment(blocks: Blocks, *, shares: tuple[float, float, float], draws: int, seed: int) -> np.ndarray:
-    """Split [b] int8 of each block: of `draws` random deals one with good shares, densities and borders.
+def good_assignments(blocks: Blocks, *, shares: tuple[float, float, float], draws: int, seed: int) -> np.ndarray:
+    """Splits [deals, b] int8 of the blocks: of `draws` random deals those with good shares, densities and borders.
 
-    It is drawn from the best twentieth of the different deals, so that another seed gives another test set.
+    They are the best twentieth of the different deals, in random order, so that another seed gives another test set.
     """
     b = len(blocks.transcripts)
     rng = np.random.default_rng(seed)
@@ -84,7 +84,7 @@ def best_assignment(blocks: Blocks, *, shares: tuple[float, float, float], draws
     off_share = np.abs(realised - np.array(shares)).max(axis=1)
     score = SHARE_WEIGHT * off_share + DENSITY_WEIGHT * off_density + cut
     good = np.argsort(score, kind="stable")[: max(1, len(score) // 20)]
-    return deal[rng.choice(good)].astype(np.int8)  # type: ignore[no-any-return]
+    return deal[rng.permutation(good)].astype(np.int8)  # type: ignore[no-any-return]
 
 
 def _branches(first: int, last: int, count: int) -> Iterator[tuple[int, int]]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from ml_core.families.segger.blocks import best_assignment, group_tiles
+from ml_core.families.segger.blocks import good_assignments, group_tiles
 from ml_core.families.segger.data import SPLITS, load_graph, load_splits, load_tiles
 from ml_core.families.segger.gather import gather
 from ml_core.families.segger.splits import leaks
@@ -88,9 +88,16 @@ def test_the_same_seed_deals_the_same_blocks_and_no_split_is_empty() -> None:
     xy = np.random.default_rng(0).uniform(0, 80, (900, 2)).astype(np.float32)
     for count in (3, 5, 20):
         blocks = group_tiles(cut_into_tiles(xy, count=20, halo_um=0.0), count=count)
-        first, again = (best_assignment(blocks, shares=(0.7, 0.2, 0.1), draws=500, seed=4) for _ in range(2))
+        first, again = (good_assignments(blocks, shares=(0.7, 0.2, 0.1), draws=500, seed=4) for _ in range(2))
         np.testing.assert_array_equal(first, again)
-        assert set(first.tolist()) == {0, 1, 2}
+        assert all(set(deal) == {0, 1, 2} for deal in first.tolist())
+
+
+def test_another_seed_gives_another_test_set() -> None:
+    xy = np.random.default_rng(0).uniform(0, 80, (900, 2)).astype(np.float32)
+    blocks = group_tiles(cut_into_tiles(xy, count=32, halo_um=0.0), count=16)
+    tests = {tuple(good_assignments(blocks, shares=(0.7, 0.2, 0.1), draws=500, seed=seed)[0] == 2) for seed in range(6)}
+    assert len(tests) > 2
 
 
 def test_borders_of_two_blocks_are_as_long_as_they_touch() -> None:
