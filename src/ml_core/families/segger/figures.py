@@ -67,16 +67,18 @@ def calibration_curve(table: pd.DataFrame, path: Path, *, error: float) -> None:
     _save(figure, path)
 
 
-def score_histograms(chance: np.ndarray, evidence: np.ndarray, path: Path, *, cut: float) -> None:
-    """How sure the assignment is, and how well genes fit their cells; the cut is marked."""
+def score_histograms(chance: np.ndarray, evidence: np.ndarray, path: Path, *, kept: np.ndarray) -> None:
+    """How sure the assignment is, and how well genes fit their cells; what the cut leaves out is red."""
     figure = _figure(10, 3.4)
     left, right = figure.subplots(1, 2)
     left.hist(chance, bins=60, range=(0, 1), color="#2b5d8a")
     left.set(title="Score of the best nucleus", xlabel="score", ylabel="transcripts", yscale="log")
-    right.hist(np.clip(evidence, -6, 1), bins=80, range=(-6, 1), color="#4a8a5b")
-    right.axvline(cut, color="#b3382c", linewidth=1.2)
+    clipped = np.clip(evidence, -6, 1)
+    colours, labels = ("#4a8a5b", "#b3382c"), ("assigned", "left out")
+    right.hist([clipped[kept], clipped[~kept]], bins=80, range=(-6, 1), stacked=True, color=colours, label=labels)
+    right.legend(frameon=False)
     right.set(
-        title="Evidence of the gene in its cell; the cut in red",
+        title="Evidence of the gene in its cell",
         xlabel="log p(gene | cell) - log p(gene | its own kind), nats",
     )
     for axes in (left, right):

@@ -34,13 +34,10 @@ def predict(run: StageRun) -> Summary:
     samples, unknown = sample_tiles(run, graph=graph, description=description, view=FULL, folds=settings.folds)
     scores = score_tiles(task, samples, progress=run.progress)
     cell, evidence = choose(graph, scores)
-    cut = description["score_cut"] if settings.score_cut is None else settings.score_cut
+    cut: float | np.ndarray = description["score_cut"] if settings.score_cut is None else settings.score_cut
     if settings.gene_cut:
-        kept = (cell >= 0) & (
-            evidence >= gene_cuts(graph.gene, evidence, cell=cell, share=description["share_assigned"])
-        )
-    else:
-        kept = (cell >= 0) & (evidence >= cut)
+        cut = gene_cuts(graph.gene, evidence, cell=cell, share=description["share_assigned"])
+    kept = (cell >= 0) & (evidence >= cut)
     status = np.where(kept, ASSIGNED, np.where(cell >= 0, BELOW_CUT, NO_CANDIDATE)).astype(object)
     fragment = fragments_of(graph.neighbours, alone=cell < 0, least=settings.min_fragment)
     status[fragment >= 0] = FRAGMENT
@@ -50,7 +47,8 @@ def predict(run: StageRun) -> Summary:
     final = np.where(kept, cell, np.where(fragment >= 0, len(nuclei) + fragment, -1))
     everything = _all_rows(table, graph=graph, scores=scores, cell=final, status=status, ids=ids, evidence=evidence)
     export.write_segmentation(run.directory / "segmentation.parquet", predictions=everything)
-    save_arrays(run.directory / "scores", cell=cell.astype(np.int32), evidence=evidence, chance=_full(scores, graph))
+    arrays = {"cell": cell.astype(np.int32), "evidence": evidence, "chance": _full(scores, graph), "kept": kept}
+    save_arrays(run.directory / "scores", **arrays)
     cells = cell_table(everything, nuclei=nuclei)
     cells.to_parquet(run.directory / "cells.parquet", index=False)
     _export(run, everything, settings=settings)
@@ -175,7 +173,7 @@ def _summary(
     everything: export.Predictions,
     cells: pd.DataFrame,
     unknown: list[str],
-    cut: float,
+    cut: float | np.ndarray,
     scores: Scores,
 ) -> Summary:
     n = len(table)
@@ -196,7 +194,7 @@ def _summary(
             "predictions.median_transcripts_per_cell": float(found["transcripts"].median()) if len(found) else None,
             "predictions.unknown_genes": len(unknown),
             "predictions.unknown_gene_transcripts": of_unknown,
-            "predictions.score_cut": cut,
+            "predictions.score_cut": cut if isinstance(cut, float) else "one for each gene",
             **{f"predictions.status.{name}": int(count) for name, count in states.items()},
         },
         tables={

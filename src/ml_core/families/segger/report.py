@@ -17,6 +17,7 @@ from ml_core.families.segger.biology import type_means
 from ml_core.families.segger.data import FULL, SPLITS, Graph, Splits, load_graph, load_splits
 from ml_core.families.segger.evaluate import MODEL, Assignment, Ring
 from ml_core.families.segger.predict import sample_tiles
+from ml_core.families.segger.samples import profiles_of
 from ml_core.families.segger.scoring import score_tiles
 from ml_core.families.segger.settings import ReportSettings
 from ml_core.families.segger.task import SeggerTask
@@ -39,7 +40,7 @@ class Evidence:
     transcripts: pd.DataFrame  # kept ones, in the graph's order
     assignments: dict[str, Assignment]
     chance: np.ndarray
-    cut: float
+    kept: np.ndarray  # bool: assigned after the cut
 
 
 def build(run: StageRun) -> Summary:
@@ -70,7 +71,9 @@ def gather_evidence(run: StageRun) -> Evidence:
         pq.read_table(run.inputs["transcripts"].path("transcripts.parquet")).to_pandas().iloc[np.asarray(graph.rows)]
     )
     scores = run.inputs["predictions"].directory / "scores"
-    cell, evidence, chance = (np.load(scores / f"{name}.npy") for name in ("cell", "evidence", "chance"))
+    cell, evidence, chance, after_cut = (
+        np.load(scores / f"{name}.npy") for name in ("cell", "evidence", "chance", "kept")
+    )
     ours = Assignment(cell.astype(np.int64), evidence)
     candidates = np.asarray(graph.views[FULL].candidates)
     scored = {name: best_candidate(candidates, score) for name, score in evaluate.baseline_scores(graph, FULL).items()}
@@ -84,8 +87,7 @@ def gather_evidence(run: StageRun) -> Evidence:
     )
     vendor = table["vendor_nucleus"].to_numpy().astype(np.int64)
     methods["vendor"] = Assignment(vendor, np.zeros(len(vendor)))
-    cut = float(run.inputs["predictions"].summary.numbers["predictions.score_cut"] or 0.0)
-    return Evidence(graph, splits, table, methods, chance, cut)
+    return Evidence(graph, splits, table, methods, chance, after_cut)
 
 
 def ring_test(run: StageRun, known: Evidence, *, summary: Summary, settings: ReportSettings) -> Ring:
@@ -161,17 +163,15 @@ def truth_test(known: Evidence, *, summary: Summary) -> None:
     rows = np.asarray(known.splits.transcript) == SPLITS.index("test")
     truth = known.transcripts["true_nucleus"].to_numpy()
     true_cell = known.transcripts["true_cell"].to_numpy()
-    evidence = known.assignments[MODEL].score
     for method, assignment in known.assignments.items():
         prefix = "truth." if method == MODEL else f"baseline.{method}.truth."
         for place, chosen in (("", rows), ("whole.", np.ones(len(rows), bool))):
             some = Assignment(assignment.cell[chosen], assignment.score[chosen])
             numbers = evaluate.truth_numbers(some, truth=truth[chosen], true_cell=true_cell[chosen])
             summary.numbers |= {f"{prefix}{place}{name}": value for name, value in numbers.items()}
-    cut = Assignment(np.where(evidence >= known.cut, known.assignments[MODEL].cell, -1), evidence)
-    numbers = evaluate.truth_numbers(
-        Assignment(cut.cell[rows], cut.score[rows]), truth=truth[rows], true_cell=true_cell[rows]
-    )
+    ours = known.assignments[MODEL]
+    after_cut = Assignment(np.where(known.kept, ours.cell, -1)[rows], ours.score[rows])
+    numbers = evaluate.truth_numbers(after_cut, truth=truth[rows], true_cell=true_cell[rows])
     summary.numbers |= {f"truth.after_cut.{name}": value for name, value in numbers.items()}
 
 
@@ -204,7 +204,7 @@ def decide(summary: Summary) -> None:
     beaten, said = True, []
     for name in ("mecr", "contamination"):
         ours, theirs = value(f"biology.{name}_at_95"), {r: value(f"baseline.{r}.biology.{name}_at_95") for r in rivals}
-        beaten &= all(ours < their for their in theirs.values() if np.isfinite(their)) or not np.isfinite(ours)
+        beaten &= all(ours <= their for their in theirs.values() if np.isfinite(their)) or not np.isfinite(ours)
         said.append(
             f"{name} {ours:.4f} against "
             + ", ".join(f"{their:.4f} ({figures.METHODS[r][0]})" for r, their in theirs.items())
@@ -226,10 +226,11 @@ def _draw(run: StageRun, known: Evidence, *, ring: Ring, summary: Summary, setti
         summary.figures["Calibration"] = "figures/calibration.png"
     ours, nearest = known.assignments[MODEL], known.assignments["nearest_polygon"]
     there = ours.cell >= 0
-    figures.score_histograms(known.chance.max(axis=1)[there], ours.score[there], folder / "scores.png", cut=known.cut)
+    chance = known.chance.max(axis=1)[there]
+    figures.score_histograms(chance, ours.score[there], folder / "scores.png", kept=known.kept[there])
     summary.figures["Scores"] = "figures/scores.png"
     xy = np.asarray(known.graph.xy)
-    assigned = np.where(ours.score >= known.cut, ours.cell, -1)
+    assigned = np.where(known.kept, ours.cell, -1)
     differs = (assigned >= 0) & (assigned != nearest.cell)
     held_out = np.asarray(known.splits.transcript) == SPLITS.index("test")
     corner = figures.window_around(xy, differs & held_out, side_um=settings.window_um)
@@ -247,8 +248,6 @@ def _draw(run: StageRun, known: Evidence, *, ring: Ring, summary: Summary, setti
 
 def _evidence_of(*, known: dict[str, Assignment], graph: Graph, run: StageRun) -> np.ndarray:
     """Our cut's score for the nearest nucleus: shows how much of a gain is the cut's alone."""
-    from ml_core.families.segger.samples import profiles_of
-
     description = json.loads(run.inputs["model"].path("model.json").read_text())
     profiles = profiles_of(graph, view=FULL, **description["profiles"])
     cell = known["nearest_polygon"].cell

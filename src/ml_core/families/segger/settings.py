@@ -267,3 +267,10 @@ class ReportSettings(Settings):
     bootstrap_draws: int = setting(500, description="Resamplings of spatial blocks", ge=10)
     block_um: float = setting(60.0, description="Side of a block of the bootstrap", unit="um", gt=0)
     window_um: float = setting(80.0, description="Side of the window that the map shows", unit="um", gt=0)
+
+    @pydantic.field_validator("shares")
+    @classmethod
+    def _shares_of_all(cls, shares: list[float]) -> list[float]:
+        if any(not 0 < share <= 1 for share in shares):
+            raise ValueError("each share must be above 0 and at most 1")
+        return shares
