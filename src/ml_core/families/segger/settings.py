@@ -185,7 +185,7 @@ class ModelSettings(TrainingSettings):
     validation_folds: int = setting(3, description="Passes in which each transcript hides its gene once", ge=2)
 
     link_loss: Literal["bce", "focal", "triplet"] = setting("bce", description="Loss of right against wrong nuclei")
-    ring_weight: float = setting(2.0, description="Weight of held-out nuclear transcripts in the loss", ge=0)
+    ring_weight: float = setting(4.0, description="Weight of held-out nuclear transcripts in the loss", ge=0)
     inner_weight: float = setting(0.3, description="Weight of nuclear transcripts inside the hulls", ge=0)
     gene_weight: float = setting(2.0, description="Weight of the likelihood of unlabelled transcripts' genes", ge=0)
 
