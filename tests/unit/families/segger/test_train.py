@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import shutil
@@ -17,6 +18,7 @@ from ml_core.errors import UserError
 from ml_core.families.segger import train
 from ml_core.families.segger.data import FULL
 from ml_core.families.segger.family import FAMILY, MODEL
+from ml_core.families.segger.samples import profiles_of
 from ml_core.families.segger.settings import ModelSettings
 from ml_core.stages import Outcome, run_stage
 from ml_core.training.interrupt import Interrupted
@@ -244,3 +246,17 @@ def test_a_damaged_or_foreign_model_is_refused_in_one_sentence(
 def test_a_model_whose_test_view_the_graph_lacks_is_refused(finished: dict[str, Artifact], tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"tested on view 0.50, .*it has full\); add 0.50 to graph.shrunken_shares"):
         train.take_over(finished["model"].directory, tmp_path, views=[FULL])
+
+
+def test_profiles_in_training_do_not_know_what_a_nucleus_has_in_another_split(tiny: Tiny) -> None:
+    graph, splits = tiny.graph, tiny.splits
+    labelled = np.asarray(graph.views[FULL].labelled)
+    astray = np.flatnonzero(labelled & (splits.transcript != splits.nucleus[graph.nucleus]))
+    assert len(astray)
+    gene = np.asarray(graph.gene).copy()
+    gene[astray] = (gene[astray] + 1) % len(graph.genes)
+    before, after = (
+        profiles_of(each, view=FULL, neighbours=5, prior=1.0, components=3, splits=splits)
+        for each in (graph, dataclasses.replace(graph, gene=gene))
+    )
+    assert np.array_equal(before.sums, after.sums)
