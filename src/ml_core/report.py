@@ -104,7 +104,7 @@ def _markdown(report: Report) -> str:
     lines += [f"- **{item.label}**: {item.value} ({item.context})" for item in report.key_figures]
     for section in report.sections:
         lines += ["", f"## {section.title}", "", section.text]
-        for table in section.tables:
+        for table in filter(lambda table: table.rows, section.tables):
             lines += ["", *_markdown_table(table.rows)] + ([f"*{table.caption}*"] if table.caption else [])
         lines += [f"\n![{figure.caption}]({figure.path})" for figure in section.figures]
     lines += ["", "## Provenance", "", *(f"- {name}: {value}" for name, value in report.facts.items())]
@@ -112,8 +112,6 @@ def _markdown(report: Report) -> str:
 
 
 def _markdown_table(rows: Rows) -> list[str]:
-    if not rows:
-        return []
     columns = list(rows[0])
     body = ["| " + " | ".join(cell(row[column]).replace("|", "\\|") for column in columns) + " |" for row in rows]
     return ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns), *body]

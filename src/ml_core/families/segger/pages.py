@@ -228,10 +228,16 @@ def _predictions(summary: Summary) -> Section:
     ]
     text = (
         f"{numbers.get('predictions.input_rows'):,} transcripts in, {numbers.get('predictions.output_rows'):,} out. "
-        f"Median {_show(numbers.get('predictions.median_transcripts_per_cell'))} transcripts in a cell; "
+        f"Median {_show(numbers.get('predictions.median_transcripts_per_cell'))} transcripts in a cell, median nucleus "
+        f"{_show(numbers.get('predictions.median_nucleus_area_um2'))} um2; "
         f"{numbers.get('predictions.fragments')} fragments of transcripts far from every nucleus."
     )
-    return Section("Predictions", text, [Table(rows)], _figures(summary, "Map of a window", "Scores"))
+    tables = [
+        Table(rows, "What became of each transcript"),
+        Table(summary.tables.get("Filtered", []), "Filtered before anything else, by reason"),
+        Table(summary.tables.get("Genes unknown to the model", [])[:50], "Genes that the model has never seen"),
+    ]
+    return Section("Predictions", text, tables, _figures(summary, "Map of a window", "Scores"))
 
 
 def _training(summary: Summary) -> Section:

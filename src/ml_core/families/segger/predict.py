@@ -192,6 +192,7 @@ def _summary(
             "predictions.cells": len(found),
             "predictions.fragments": int(cells["nucleus_area_um2"].isna().sum()),
             "predictions.median_transcripts_per_cell": float(found["transcripts"].median()) if len(found) else None,
+            "predictions.median_nucleus_area_um2": float(found["nucleus_area_um2"].median()) if len(found) else None,
             "predictions.unknown_genes": len(unknown),
             "predictions.unknown_gene_transcripts": of_unknown,
             "predictions.score_cut": cut if isinstance(cut, float) else "one for each gene",

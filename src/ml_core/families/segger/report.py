@@ -50,6 +50,8 @@ def build(run: StageRun) -> Summary:
     summary = Summary()
     for stage in ("transcripts", "graph", "tiles", "splits", "model", "predictions"):
         summary.numbers |= run.inputs[stage].summary.numbers
+    for title in ("Filtered", "Genes unknown to the model"):
+        summary.tables[title] = run.inputs["predictions"].summary.tables.get(title, [])
     for stage, title, name in (("model", "Training", "curves.png"), ("splits", "Blocks and splits", "splits.png")):
         _copy_figure(run, stage=stage, title=title, name=name, summary=summary)
     ring = ring_test(run, known, summary=summary, settings=settings)
