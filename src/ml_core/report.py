@@ -122,7 +122,8 @@ def _data_url(path: Path) -> str:
 
 
 def _is_number(value: Number) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """What stands to the right in its column: numbers, and the dash of a missing one."""
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
 def _finite(value: Number) -> Number:
