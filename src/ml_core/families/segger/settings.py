@@ -205,7 +205,7 @@ class ModelSettings(TrainingSettings):
     batch_size: int = setting(2, description="Tiles of one forward pass", unit="tiles", ge=1)
     weight_decay: float = setting(1e-5, description="Decoupled weight decay of AdamW", ge=0)
     learning_rate: float = setting(
-        3e-3, description="Highest learning rate; the seed's 1e-3 needs three times the epochs", gt=0
+        3e-3, description="Highest learning rate; the seed's is 1e-3", gt=0
     )
     monitor: str = setting(
         "val_loss",
