@@ -204,9 +204,7 @@ class ModelSettings(TrainingSettings):
     max_epochs: int = setting(200, description="Passes over the training tiles at most", unit="epochs", ge=1)
     batch_size: int = setting(2, description="Tiles of one forward pass", unit="tiles", ge=1)
     weight_decay: float = setting(1e-5, description="Decoupled weight decay of AdamW", ge=0)
-    learning_rate: float = setting(
-        3e-3, description="Highest learning rate; the seed's is 1e-3", gt=0
-    )
+    learning_rate: float = setting(3e-3, description="Highest learning rate; the seed's is 1e-3", gt=0)
     monitor: str = setting(
         "val_loss",
         description="Which validation value chooses the best model; the seed's val_auroc is at its best after the "
