@@ -53,8 +53,10 @@ class Layer(nn.Module):
 class Segger(nn.Module):
     """Sizes as in the seed: embedding 16, hidden 64 (all heads together), 3 GATv2 layers, out 32, 4 heads.
 
-    The first and the last layer are linear maps: as GATv2 layers (the seed's reading) a step costs 1.6x as much; what they
-    would gain was not measured.
+    The first and the last layer are linear maps: as GATv2 layers (the seed's reading) a step costs 1.6x as much; what
+    they would gain was not measured.
+
+    `genes` tokens, and one more for a hidden or unknown gene (`mask`).
     """
 
     def __init__(
