@@ -13,10 +13,15 @@ from ml_core.families.segger.biology import Judge, find_markers, keep_share
 from ml_core.families.segger.data import FULL, SPLITS, Graph, Splits, View
 from ml_core.families.segger.expression import nuclear_counts
 from ml_core.families.segger.ring import ring_metrics
-from ml_core.families.segger.scoring import Scores
+from ml_core.families.segger.scoring import Scores, best_plausible
 from ml_core.families.segger.truth import cell_f1, transcript_accuracy
 
-MODEL = "model"
+MODEL, PLAUSIBLE = "model", "model_plausible"
+
+
+def prefix_of(method: str) -> str:
+    """What stands before a method's figures in metrics.json."""
+    return {MODEL: "", PLAUSIBLE: "plausible."}.get(method, f"baseline.{method}.")
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,30 @@ class Assignment:
     def at_share(self, share: float) -> np.ndarray:
         """The assignment that keeps the best-scored `share` of all kept transcripts."""
         return keep_share(self.cell, self.score, share)
+
+
+@dataclass(frozen=True)
+class PlausibleAssignment(Assignment):
+    """The most probable nucleus among those that the gene fits: the share decides the cut, and so who is plausible.
+
+    `score` is the best fit of all candidates; candidates, chance, fit: [n, c].
+    """
+
+    candidates: np.ndarray
+    chance: np.ndarray
+    fit: np.ndarray
+
+    @classmethod
+    def of(cls, candidates: np.ndarray, chance: np.ndarray, fit: np.ndarray) -> PlausibleAssignment:
+        column = best_plausible(chance, fit, cut=-np.inf)
+        cell = candidates[np.arange(len(column)), column].astype(np.int64)
+        return cls(cell, fit.max(axis=1), candidates, chance, fit)
+
+    def at_share(self, share: float) -> np.ndarray:
+        kept = keep_share(self.cell, self.score, share)
+        cut = self.score[kept >= 0].min() if (kept >= 0).any() else np.inf
+        column = best_plausible(self.chance, self.fit, cut=cut)
+        return np.where(kept >= 0, self.candidates[np.arange(len(column)), column], -1)
 
 
 def baseline_scores(graph: Graph, view: str) -> dict[str, np.ndarray]:
@@ -52,11 +81,11 @@ def counts_of(graph: Graph, view: View) -> np.ndarray:
 # ---------------------------------------------------------------- 1. simulated truth
 
 
-def truth_numbers(assignment: Assignment, *, truth: np.ndarray, true_cell: np.ndarray) -> dict[str, float]:
-    """Accuracy and F1 of all that the method assigns; truth [n]: the true cell's nucleus, -1 for background."""
+def truth_numbers(cell: np.ndarray, *, truth: np.ndarray, true_cell: np.ndarray) -> dict[str, float]:
+    """Accuracy and F1 of an assignment [n]; truth [n]: the true cell's nucleus, -1 for background."""
     return {
-        "transcript_accuracy": transcript_accuracy(assignment.cell, truth),
-        "cell_f1": cell_f1(assignment.cell, true_cell),
+        "transcript_accuracy": transcript_accuracy(cell, truth),
+        "cell_f1": cell_f1(cell, true_cell),
     }
 
 

@@ -15,6 +15,7 @@ from ml_core.families.segger.geometry import Polygons
 
 METHODS = {
     "model": ("Segger", "#2b5d8a"),
+    "model_plausible": ("Segger, plausible nuclei only", "#8fb4d6"),
     "likelihood": ("likelihood", "#4a8a5b"),
     "likelihood_nuclear_kept": ("likelihood, nuclear kept", "#9cc3a5"),
     "nearest_polygon": ("nearest nucleus", "#c07f2a"),

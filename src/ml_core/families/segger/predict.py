@@ -12,7 +12,7 @@ from ml_core.families.segger import export
 from ml_core.families.segger.data import FULL, Graph, load_graph, load_tiles, save_arrays
 from ml_core.families.segger.fragments import fragments_of
 from ml_core.families.segger.samples import Negatives, TileSamples, profiles_of
-from ml_core.families.segger.scoring import Scores, score_tiles
+from ml_core.families.segger.scoring import Scores, best_plausible, score_tiles
 from ml_core.families.segger.settings import PredictionsSettings
 from ml_core.families.segger.task import SeggerTask
 from ml_core.families.segger.train import load_model
@@ -33,10 +33,15 @@ def predict(run: StageRun) -> Summary:
     task = SeggerTask(model, weights={})
     samples, unknown = sample_tiles(run, graph=graph, description=description, view=FULL, folds=settings.folds)
     scores = score_tiles(task, samples, progress=run.progress)
-    cell, evidence = choose(graph, scores)
-    cut: float | np.ndarray = description["score_cut"] if settings.score_cut is None else settings.score_cut
+    plausible = settings.assign_by == "plausible"
+    tuned = description["plausible_cut" if plausible else "score_cut"]
+    cut: float | np.ndarray = tuned if settings.score_cut is None else settings.score_cut
     if settings.gene_cut:
+        cell, evidence = choose(graph, scores, column=scores.fit.argmax(axis=1) if plausible else scores.best)
         cut = gene_cuts(graph.gene, evidence, cell=cell, share=description["share_assigned"])
+    of_each = np.broadcast_to(cut, len(graph.rows))[scores.transcript]
+    column = best_plausible(scores.chance, scores.fit, cut=of_each) if plausible else scores.best
+    cell, evidence = choose(graph, scores, column=column)
     kept = (cell >= 0) & (evidence >= cut)
     status = np.where(kept, ASSIGNED, np.where(cell >= 0, BELOW_CUT, NO_CANDIDATE)).astype(object)
     fragment = fragments_of(graph.neighbours, alone=cell < 0, least=settings.min_fragment)
@@ -45,9 +50,17 @@ def predict(run: StageRun) -> Summary:
     nuclei = pq.read_table(source.path("nuclei.parquet")).to_pandas()
     ids = list(nuclei["cell_id"]) + fragment_ids(fragment, table["transcript_id"].to_numpy()[graph.rows])
     final = np.where(kept, cell, np.where(fragment >= 0, len(nuclei) + fragment, -1))
-    everything = _all_rows(table, graph=graph, scores=scores, cell=final, status=status, ids=ids, evidence=evidence)
+    everything = _all_rows(
+        table, graph=graph, scores=scores, column=column, cell=final, status=status, ids=ids, evidence=evidence
+    )
     export.write_segmentation(run.directory / "segmentation.parquet", predictions=everything)
-    arrays = {"cell": cell.astype(np.int32), "evidence": evidence, "chance": _full(scores, graph), "kept": kept}
+    arrays = {
+        "cell": cell.astype(np.int32),
+        "evidence": evidence,
+        "chance": _full(scores.chance, scores=scores, graph=graph, pad=0.0),
+        "fit": _full(scores.fit, scores=scores, graph=graph, pad=-np.inf),
+        "kept": kept,
+    }
     save_arrays(run.directory / "scores", **arrays)
     cells = cell_table(everything, nuclei=nuclei)
     cells.to_parquet(run.directory / "cells.parquet", index=False)
@@ -79,12 +92,12 @@ def sample_tiles(
     return samples, [gene for gene, token in zip(graph.genes, tokens, strict=True) if token == mask]
 
 
-def choose(graph: Graph, scores: Scores) -> tuple[np.ndarray, np.ndarray]:
-    """Best nucleus [n] (-1 without a candidate) and its evidence [n] for each transcript of the graph."""
+def choose(graph: Graph, scores: Scores, *, column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The nucleus in `column` [judged] of each transcript's candidates and its evidence; [n] each, -1 without one."""
     cell = np.full(len(graph.rows), -1, np.int64)
     evidence = np.full(len(graph.rows), -np.inf, np.float32)
-    cell[scores.transcript] = graph.views[FULL].candidates[scores.transcript, scores.best]
-    evidence[scores.transcript] = scores.evidence
+    cell[scores.transcript] = graph.views[FULL].candidates[scores.transcript, column]
+    evidence[scores.transcript] = scores.fit[np.arange(len(column)), column]
     return cell, evidence
 
 
@@ -125,6 +138,7 @@ def _all_rows(
     *,
     graph: Graph,
     scores: Scores,
+    column: np.ndarray,
     cell: np.ndarray,
     status: np.ndarray,
     ids: list[str],
@@ -134,7 +148,7 @@ def _all_rows(
     n = len(table)
     of_row, score, state = np.full(n, -1, np.int64), np.full(n, np.nan, np.float32), np.full(n, FILTERED, object)
     of_row[graph.rows], state[graph.rows] = cell, status
-    score[graph.rows[scores.transcript]] = scores.chance.max(axis=1)
+    score[graph.rows[scores.transcript]] = scores.chance[np.arange(len(column)), column]
     strength = np.full(n, np.nan, np.float32)
     strength[graph.rows] = np.where(np.isfinite(evidence), evidence, np.nan)
     return export.Predictions(
@@ -150,10 +164,11 @@ def _all_rows(
     )
 
 
-def _full(scores: Scores, graph: Graph) -> np.ndarray:
-    chance = np.zeros((len(graph.rows), scores.chance.shape[1]), np.float32)
-    chance[scores.transcript] = scores.chance
-    return chance
+def _full(values: np.ndarray, *, scores: Scores, graph: Graph, pad: float) -> np.ndarray:
+    """Values of the judged transcripts as rows of the graph, [n, c]."""
+    full = np.full((len(graph.rows), values.shape[1]), pad, np.float32)
+    full[scores.transcript] = values
+    return full
 
 
 def _export(run: StageRun, predictions: export.Predictions, *, settings: PredictionsSettings) -> None:

@@ -15,7 +15,7 @@ from ml_core.families.segger import evaluate, figures, pages
 from ml_core.families.segger.baselines import best_candidate
 from ml_core.families.segger.biology import type_means
 from ml_core.families.segger.data import FULL, SPLITS, Graph, Splits, load_graph, load_splits
-from ml_core.families.segger.evaluate import MODEL, Assignment, Ring
+from ml_core.families.segger.evaluate import MODEL, PLAUSIBLE, Assignment, PlausibleAssignment, Ring
 from ml_core.families.segger.predict import sample_tiles
 from ml_core.families.segger.samples import profiles_of
 from ml_core.families.segger.scoring import score_tiles
@@ -73,13 +73,17 @@ def gather_evidence(run: StageRun) -> Evidence:
         pq.read_table(run.inputs["transcripts"].path("transcripts.parquet")).to_pandas().iloc[np.asarray(graph.rows)]
     )
     scores = run.inputs["predictions"].directory / "scores"
-    cell, evidence, chance, after_cut = (
-        np.load(scores / f"{name}.npy") for name in ("cell", "evidence", "chance", "kept")
+    cell, evidence, chance, fit, after_cut = (
+        np.load(scores / f"{name}.npy") for name in ("cell", "evidence", "chance", "fit", "kept")
     )
-    ours = Assignment(cell.astype(np.int64), evidence)
     candidates = np.asarray(graph.views[FULL].candidates)
+    cell = cell.astype(np.int64)
+    if run.inputs["predictions"].manifest["settings"]["assign_by"] == "plausible":
+        ours = {MODEL: PlausibleAssignment(cell, fit.max(axis=1), candidates, chance, fit)}
+    else:
+        ours = {MODEL: Assignment(cell, evidence), PLAUSIBLE: PlausibleAssignment.of(candidates, chance, fit)}
     scored = {name: best_candidate(candidates, score) for name, score in evaluate.baseline_scores(graph, FULL).items()}
-    methods = {MODEL: ours, **{name: Assignment(*pair) for name, pair in scored.items()}}
+    methods = {**ours, **{name: Assignment(*pair) for name, pair in scored.items()}}
     nuclear = np.asarray(graph.nucleus) >= 0
     likelihood = methods["likelihood"]
     kept = np.where(nuclear, graph.nucleus, likelihood.cell)
@@ -133,7 +137,7 @@ def biology_test(
     held_out = np.asarray(known.splits.nucleus) == SPLITS.index("test")
     curves = {}
     for method, assignment in known.assignments.items():
-        prefix = "biology." if method == MODEL else f"baseline.{method}.biology."
+        prefix = f"{evaluate.prefix_of(method)}biology."
         curves[method] = evaluate.biology_curve(
             judge, assignment, shares=settings.shares, draws=settings.bootstrap_draws
         )
@@ -159,20 +163,20 @@ def biology_test(
 
 
 def truth_test(known: Evidence, *, summary: Summary) -> None:
-    """Simulated samples only: accuracy and F1, on the test blocks."""
+    """Simulated samples only: accuracy and F1, on the test blocks; of plausible nuclei at the share compared at."""
     if "true_cell" not in known.transcripts:
         return
     rows = np.asarray(known.splits.transcript) == SPLITS.index("test")
     truth = known.transcripts["true_nucleus"].to_numpy()
     true_cell = known.transcripts["true_cell"].to_numpy()
     for method, assignment in known.assignments.items():
-        prefix = "truth." if method == MODEL else f"baseline.{method}.truth."
+        prefix = f"{evaluate.prefix_of(method)}truth."
+        cell = assignment.at_share(AT) if method == PLAUSIBLE else assignment.cell
         for place, chosen in (("", rows), ("whole.", np.ones(len(rows), bool))):
-            some = Assignment(assignment.cell[chosen], assignment.score[chosen])
-            numbers = evaluate.truth_numbers(some, truth=truth[chosen], true_cell=true_cell[chosen])
+            numbers = evaluate.truth_numbers(cell[chosen], truth=truth[chosen], true_cell=true_cell[chosen])
             summary.numbers |= {f"{prefix}{place}{name}": value for name, value in numbers.items()}
     ours = known.assignments[MODEL]
-    after_cut = Assignment(np.where(known.kept, ours.cell, -1)[rows], ours.score[rows])
+    after_cut = np.where(known.kept, ours.cell, -1)[rows]
     numbers = evaluate.truth_numbers(after_cut, truth=truth[rows], true_cell=true_cell[rows])
     summary.numbers |= {f"truth.after_cut.{name}": value for name, value in numbers.items()}
 

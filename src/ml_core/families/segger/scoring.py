@@ -17,18 +17,33 @@ class Scores:
     """Of n judged transcripts, in ascending order of the graph's rows.
 
     transcript [n] int64; chance [n, c] of each candidate, given the place and the gene; best [n], column of the
-    highest; evidence [n] nats, at most about 0: how much worse the gene fits the best candidate than the nuclei of
-    this sample that it fits best, log p(gene | nucleus) - log p(gene | its own kind). Assignment goes by chance, the
-    cut by evidence: a marker of another kind of cell is strongly negative, a gene that all cells have is near 0.
+    highest; fit [n, c] nats, at most about 0: how much worse the gene fits that candidate than the nuclei of this
+    sample that it fits best, log p(gene | nucleus) - log p(gene | its own kind), -inf where there is no candidate;
+    evidence [n], the fit of the best. Assignment goes by chance, the cut by fit: a marker of another kind of cell is
+    strongly negative, a gene that all cells have is near 0.
     """
 
     transcript: np.ndarray
     chance: np.ndarray
-    evidence: np.ndarray
+    fit: np.ndarray
 
     @property
     def best(self) -> np.ndarray:
         return self.chance.argmax(axis=1)  # type: ignore[no-any-return]
+
+    @property
+    def evidence(self) -> np.ndarray:
+        return self.fit[np.arange(len(self.fit)), self.best]  # type: ignore[no-any-return]
+
+
+def best_plausible(chance: np.ndarray, fit: np.ndarray, *, cut: float | np.ndarray) -> np.ndarray:
+    """Column of the most probable candidate among those whose fit reaches `cut` (one, or one for each transcript), [n].
+
+    Where none does, the most probable of all.
+    """
+    plausible = fit >= np.broadcast_to(cut, len(fit))[:, None]
+    some = plausible.any(axis=1)[:, None]
+    return np.where(plausible | ~some, chance, -1.0).argmax(axis=1)  # type: ignore[no-any-return]
 
 
 def score_tiles(
@@ -44,5 +59,5 @@ def score_tiles(
             parts.append(task.predictions(samples.fetch(indices, seed=0, epoch=0)))
     pooled = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     order = np.argsort(pooled["transcript"], kind="stable")
-    chance, fit = pooled["chance"][order], pooled["fit"][order]
-    return Scores(pooled["transcript"][order], chance, fit[np.arange(len(fit)), chance.argmax(axis=1)])
+    fit = np.where(pooled["there"], pooled["fit"], -np.inf)[order]
+    return Scores(pooled["transcript"][order], pooled["chance"][order], fit)

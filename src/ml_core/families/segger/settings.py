@@ -241,6 +241,12 @@ class PredictionsSettings(Settings):
         description="Least evidence (how much worse the gene fits the cell than its own kind); empty: the model's cut",
         unit="nats",
     )
+    assign_by: Literal["chance", "plausible"] = setting(
+        "chance",
+        description="Which nucleus a transcript goes to: the most probable, left unassigned when its genes fit too "
+        "badly (chance); or the most probable among those that its gene fits (plausible): purer cells, but on "
+        "simulated truth more transcripts in a wrong neighbour",
+    )
     gene_cut: bool = setting(
         False, description="Cut each gene at its own quantile, so that no gene is left out more than others"
     )

@@ -57,13 +57,17 @@ def train(run: StageRun) -> Summary:
     model.to("cpu").eval()
     scores = score_tiles(task, samples["calibration"])
     transcripts = sum(len(tiles.owned_by(tile)) for tile in splits.tiles_of("validation"))
-    cut = cut_for_share(scores.evidence, share=settings.share_assigned, of=transcripts)
+    cut, plausible_cut = (
+        cut_for_share(each, share=settings.share_assigned, of=transcripts)
+        for each in (scores.evidence, scores.fit.max(axis=1))
+    )
     shutil.copyfile(result.best / WEIGHTS, run.directory / WEIGHTS)
     shutil.copytree(run.work / "logs", run.directory / "logs")
     description = {
         "sizes": {name: getattr(settings, name) for name in SIZES},
         "genes": graph.genes,
         "score_cut": cut,
+        "plausible_cut": plausible_cut,
         "share_assigned": settings.share_assigned,
         "profiles": {
             "neighbours": settings.profile_neighbours,

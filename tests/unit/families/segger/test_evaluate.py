@@ -109,5 +109,16 @@ def test_agreement_counts_only_what_the_vendor_assigned() -> None:
 
 def test_truth_is_perfect_for_the_truth_itself() -> None:
     truth = np.array([0, 0, 1, 1, -1])
-    numbers = evaluate.truth_numbers(Assignment(truth, np.zeros(5)), truth=truth, true_cell=truth)
+    numbers = evaluate.truth_numbers(truth, truth=truth, true_cell=truth)
     assert numbers == {"transcript_accuracy": 1.0, "cell_f1": 1.0}
+
+
+def test_at_a_share_plausible_nuclei_are_those_above_its_cut() -> None:
+    candidates = np.array([[0, 1], [0, 1], [0, -1], [-1, -1]])
+    chance = np.array([[0.9, 0.1], [0.8, 0.2], [1.0, 0.0], [0.0, 0.0]], np.float32)
+    fit = np.array([[-5.0, -0.5], [-0.1, 0.0], [-3.0, -np.inf], [-np.inf, -np.inf]], np.float32)
+    assignment = evaluate.PlausibleAssignment.of(candidates, chance, fit)
+    assert assignment.cell.tolist() == [0, 0, 0, -1], "all assigned: by chance"
+    assert assignment.at_share(0.5).tolist() == [1, 0, -1, -1], "the first one's nearest no longer fits it"
+    assert assignment.at_share(0.75).tolist() == [1, 0, 0, -1]
+    assert assignment.at_share(1.0).tolist()[3] == -1

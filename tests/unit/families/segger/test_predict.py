@@ -16,7 +16,7 @@ import pytest
 from ml_core import __main__ as shell
 from ml_core.artifacts import Artifact, Store
 from ml_core.families.segger import predict, train
-from ml_core.families.segger.data import FULL
+from ml_core.families.segger.data import FULL, load_graph
 from ml_core.families.segger.family import FAMILY, PREDICTIONS
 from ml_core.stages import run_stage
 from tests.unit.families.segger.tiny import EXTRAS, Tiny, as_arguments, tiny_settings
@@ -110,6 +110,37 @@ def test_a_genes_cut_knows_only_transcripts_with_a_candidate() -> None:
     cuts = predict.gene_cuts(np.array([0, 0, 0, 0, 0, 1]), evidence, cell=np.array([1, 1, 1, 1, -1, 2]), share=0.75)
     assert cuts[:5].tolist() == [np.quantile([0, -1, -2, -3], 0.25)] * 5
     assert cuts[5] == -9.0
+
+
+def test_by_plausible_nuclei_a_transcript_goes_to_the_most_probable_that_its_gene_fits(
+    finished: dict[str, Artifact], tmp_path: Path
+) -> None:
+    artifacts = {
+        by: run_predictions(finished, tmp_path, assign_by=by, score_cut=-1.0) for by in ("chance", "plausible")
+    }
+    chance, fit = (np.load(artifacts["chance"].path(f"scores/{name}.npy")) for name in ("chance", "fit"))
+    cell = {by: np.load(artifact.path("scores/cell.npy")) for by, artifact in artifacts.items()}
+    kept = {by: np.load(artifact.path("scores/kept.npy")) for by, artifact in artifacts.items()}
+    assert (kept["plausible"] == (fit.max(axis=1) >= cut)).all()
+    assert (cell["plausible"] == cell["chance"])[kept["chance"]].all(), "who fits the most probable stays there"
+    moved = kept["plausible"] & ~kept["chance"]
+    assert moved.sum() > 20
+    column = np.where(fit >= cut, chance, -1).argmax(axis=1)
+    graph = load_graph(finished["graph"].directory)
+    candidates = np.asarray(graph.views[FULL].candidates)
+    assert (cell["plausible"][moved] == candidates[np.arange(len(column)), column][moved]).all()
+    found = segmentation(artifacts["plausible"])
+    assert found["evidence"][found["status"] == "assigned"].min() >= cut
+
+
+def test_the_model_knows_a_cut_for_either_rule(finished: dict[str, Artifact], tmp_path: Path) -> None:
+    shares = {
+        by: run_predictions(finished, tmp_path, assign_by=by).summary.numbers["predictions.share_assigned"]
+        for by in ("chance", "plausible")
+    }
+    assert shares["plausible"] == pytest.approx(shares["chance"], abs=0.03)
+    description = json.loads(finished["model"].path("model.json").read_text())
+    assert description["plausible_cut"] > description["score_cut"]
 
 
 def test_scores_do_not_depend_on_the_number_of_folds_much_but_all_are_finite(
