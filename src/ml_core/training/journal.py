@@ -25,7 +25,7 @@ log = logging.getLogger("ml_core.training")
 
 
 class Journal:
-    """Keeps the time of a run and tells its recorders. It reads the state and changes nothing."""
+    """Keeps the time of a run and tells its recorders, none if `silent`. It reads the state and changes nothing."""
 
     def __init__(
         self,
@@ -36,10 +36,12 @@ class Journal:
         steps_per_epoch: int,
         device: torch.device,
         recorder: Recorder | None,
+        silent: bool = False,
     ) -> None:
         self._settings = settings
         self._device = device
-        self._recorder = Recorders(list(_observers(directory, state, settings, steps_per_epoch, recorder)))
+        observers = [] if silent else list(_observers(directory, state, settings, steps_per_epoch, recorder))
+        self._recorder = Recorders(observers)
         self._began = time.perf_counter()
         self._first_epoch = state.epoch
         self._seconds_before = state.seconds

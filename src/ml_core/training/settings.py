@@ -104,6 +104,14 @@ class TrainingSettings(Settings):
     threads: int | None = setting(
         None, description="CPU threads of PyTorch; empty: PyTorch's choice", unit="threads", ge=1, affects_result=False
     )
+    nproc: int = setting(
+        1,
+        description="Processes that train together on this machine; the optimizer step stays the same, each takes its "
+        "share of it",
+        unit="processes",
+        ge=1,
+        affects_result=False,
+    )
     num_workers: int = setting(
         0,
         description="Processes that fetch batches; 0 fetches in the training process",

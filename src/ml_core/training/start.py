@@ -17,8 +17,9 @@ from torch import nn
 from ml_core.errors import UserError
 from ml_core.settings import differences
 from ml_core.training.checkpoint import Checkpoint, CheckpointStore, cpu_copies
-from ml_core.training.generators import capture_generators, restore_generators, seed_generators
+from ml_core.training.generators import capture_generators, restore_generators, seed_rank
 from ml_core.training.precision import Precision
+from ml_core.training.processes import Processes
 from ml_core.training.settings import TrainingSettings
 from ml_core.training.state import Row, TrainState
 
@@ -75,6 +76,7 @@ def begin(
     optimizer: torch.optim.Optimizer,
     precision: Precision,
     device: torch.device,
+    processes: Processes,
     settings: TrainingSettings,
     identity: dict[str, Any],
 ) -> Start:
@@ -85,8 +87,9 @@ def begin(
     """
     path = store.path("last")
     if path is None:
-        store.sweep()
-        seed_generators(settings.seed)
+        if processes.leads:
+            store.sweep()
+        seed_rank(settings.seed, processes.rank)
         return Start(TrainState(schedule_epochs=settings.max_epochs), [], None)
 
     record = store.read_record(path)
@@ -109,11 +112,13 @@ def begin(
     optimizer.load_state_dict(checkpoint.training["optimizer"])
     if precision.scaler is not None and checkpoint.training["scaler"]:
         precision.scaler.load_state_dict(checkpoint.training["scaler"])
-    restore_generators(checkpoint.training["generators"], device)
+    _restore_generators(checkpoint.training["generators"], device, processes=processes, seed=settings.seed)
     state = state.replace(resume_count=state.resume_count + 1)
-    # Counted on disk before anything can fail: a run that dies at once must not be tried for ever.
-    store.rewrite_record(path, {**record, "state": {**record["state"], "resume_count": state.resume_count}})
-    store.sweep()
+    processes.barrier()  # every rank has read the record
+    if processes.leads:
+        # Counted on disk before anything can fail: a run that dies at once must not be tried for ever.
+        store.rewrite_record(path, {**record, "state": {**record["state"], "resume_count": state.resume_count}})
+        store.sweep()
     log.info(
         "going on from %s: epoch %d, step %d, resumption %d", path, state.epoch + 1, state.step, state.resume_count
     )
@@ -126,16 +131,17 @@ def compose(
     optimizer: torch.optim.Optimizer,
     precision: Precision,
     device: torch.device,
+    processes: Processes,
     settings: TrainingSettings,
     identity: dict[str, Any],
     state: TrainState,
     history: list[Row],
 ) -> Checkpoint:
-    """The checkpoint from which `begin` goes on at `state`."""
+    """The checkpoint from which `begin` goes on at `state`. Every rank must call it: each has generators of its own."""
     training = {
         "optimizer": optimizer.state_dict(),
         "scaler": {} if precision.scaler is None else precision.scaler.state_dict(),
-        "generators": capture_generators(device),
+        "generators": processes.gather(capture_generators(device)),
     }
     record = {
         "state": asdict(state),
@@ -146,6 +152,19 @@ def compose(
         "precision": precision.name,
     }
     return Checkpoint(cpu_copies(model.state_dict()), training, record)
+
+
+def _restore_generators(states: list[dict[str, Any]], device: torch.device, *, processes: Processes, seed: int) -> None:
+    """Each rank's own; with another number of processes than before, the ranks that are new begin theirs."""
+    if len(states) != processes.size:
+        log.warning(
+            "saved by %d processes, going on with %d: dropout draws other numbers than in an uninterrupted run",
+            *(len(states), processes.size),
+        )
+    if processes.rank < len(states):
+        restore_generators(states[processes.rank], device)
+    else:
+        seed_rank(seed, processes.rank)
 
 
 def _with_null(history: list[Row]) -> list[dict[str, float | None]]:

@@ -7,6 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,9 @@ from ml_core.training.generators import separate_generators
 from ml_core.training.interrupt import Interrupted, StopAsked, StopRequest
 from ml_core.training.journal import Journal
 from ml_core.training.optimizer import build_optimizer, clip_gradients
-from ml_core.training.plan import micro_batches, plan_epochs
+from ml_core.training.plan import Window, plan_epochs, windows
 from ml_core.training.precision import choose_precision
+from ml_core.training.processes import FollowerDone, Processes
 from ml_core.training.recorder import Recorder
 from ml_core.training.rollback import Rollback
 from ml_core.training.schedule import build_schedule
@@ -60,11 +62,16 @@ def fit(
         After Ctrl-C, SIGTERM or `should_stop`, with the state saved at the end of the window in progress.
     UserError
         Settings that do not fit the run in `directory`, a loss that is not finite, a disk that is full, ...
+    FollowerDone
+        On every rank but the first, when several processes (torchrun) have finished training together.
     """
     cpu_start = time.process_time()
-    with alone_in(directory), StopRequest(should_stop) as stop:
-        run = _Run(task, train, validation, settings, directory, recorder, stop, fingerprint)
+    processes = Processes.join()
+    with alone_in(directory) if processes.leads else nullcontext(), StopRequest(should_stop) as stop:
+        run = _Run(task, train, validation, settings, directory, recorder, stop, fingerprint, processes)
         run.train()
+    if not processes.leads:
+        raise FollowerDone
     last = run.store.require("last")
     best = run.store.path("best_metric") or last
     task.model.load_state_dict(load_weights(best))
@@ -95,12 +102,14 @@ class _Run:
         recorder: Recorder | None,
         stop: StopRequest,
         fingerprint: dict[str, Any] | None,
+        processes: Processes,
     ) -> None:
-        self.task, self.settings, self.stop = task, settings, stop
+        self.task, self.settings, self.stop, self.processes = task, settings, stop, processes
 
         # ---- the machine
         prepare_process(settings)
-        self.device, self.device_reason = choose_device(settings.device)
+        device, self.device_reason = choose_device(settings.device)
+        self.device = processes.own_device(device)
         self.precision = choose_precision(settings.precision, self.device, bf16_agrees_on_cpu=task.bf16_agrees_on_cpu)
         log.info("device %s: %s", self.device, self.device_reason)
         log.info("precision %s: %s", self.precision.name, self.precision.reason)
@@ -134,10 +143,14 @@ class _Run:
             optimizer=self.optimizer,
             precision=self.precision,
             device=self.device,
+            processes=processes,
             settings=settings,
             identity=self.identity,
         )
+        processes.equal_weights(task.model)
         self.state, self.history, self.resumed_from = start.state, start.history, start.resumed_from
+        self.terms: list[str] = []  # names of the loss terms, known from the first batch
+        self.together = processes.size == 1  # whether all ranks take the way that this one takes after an error
         self.saved_state = start.state
         self.saved_at = time.perf_counter()
         steps_per_epoch = math.ceil(self.plan.size / settings.window_size)
@@ -149,6 +162,7 @@ class _Run:
             steps_per_epoch=steps_per_epoch,
             device=self.device,
             recorder=recorder,
+            silent=not processes.leads,
         )
 
     def train(self) -> None:
@@ -158,13 +172,14 @@ class _Run:
                 if not self.state.validation_pending:
                     self._train_epoch()
                 self._finish_epoch()
-            self.stop.check()  # one that came in the last window: the run is done, but what follows must not begin
+            self._agree([])  # a stop that came in the last window: the run is done, but what follows must not begin
         except StopAsked as asked:
             self._save_completed_window()
             raise Interrupted(asked.cause, self.store.path("last")) from None
         except BaseException:
             try:
-                self._save_completed_window()
+                if self.together:
+                    self._save_completed_window()
             except Exception:
                 log.exception("the last completed window could not be saved; the checkpoint before it is whole")
             raise
@@ -173,26 +188,28 @@ class _Run:
 
     def _train_epoch(self) -> None:
         settings, epoch = self.settings, self.state.epoch
-        windows = list(
-            micro_batches(
+        epoch_windows = list(
+            windows(
                 self.plan.order(epoch),
                 start=self.state.position,
                 window_size=settings.window_size,
                 batch_size=settings.batch_size,
+                share=self.processes.share,
             )
         )
-        batches = self.loader.batches([indices for window in windows for indices in window], epoch=epoch)
+        batches = self.loader.batches([indices for window in epoch_windows for indices in window.batches], epoch=epoch)
         training_mode(self.task.model, self.frozen)
-        for window in windows:
-            self.stop.check()
-            self._train_window(window, [next(batches) for _ in window])
-            if time.perf_counter() - self.saved_at > 60 * settings.checkpoint_every_minutes:
-                self._save(Roles(), self.state, self.history)
+        for window in epoch_windows:
+            self._train_window(window, [next(batches) for _ in window.batches])
+        if self.processes.sum([self._late()])[0]:  # before the validation, which may be long
+            self._save(Roles(), self.state, self.history)
         if _due(epoch + 1, settings.histogram_every_epochs):
             self.journal.histograms(self.task.model, step=self.state.step)
 
-    def _train_window(self, indices: list[np.ndarray], batches: list[Batch]) -> None:
+    def _train_window(self, window: Window, batches: list[Batch]) -> None:
         """One optimizer step over all micro-batches of a window, which are here before the first backward pass."""
+        counts = [self.task.counts(batch) for batch in batches]
+        totals = self._window_totals(counts)
         state, precision = self.state, self.precision
         self.rollback.mark()
         learning_rate = self.schedule.at(state.step)
@@ -200,7 +217,8 @@ class _Run:
             group["lr"] = learning_rate
 
         self.optimizer.zero_grad(set_to_none=True)
-        terms, totals, batch_losses = self._backward(batches)
+        terms, batch_losses = self._backward(batches, counts, totals)
+        self.processes.sum_gradients(self.parameters, list(terms.values()))
         precision.unscale(self.optimizer)
         norm = clip_gradients(self.parameters, clip_norm=self.settings.clip_norm)
 
@@ -208,17 +226,16 @@ class _Run:
         *values, gradient_norm = torch.stack([*terms.values(), norm.to(self.device, torch.float32)]).tolist()
         means = dict(zip(terms, values, strict=True))
         if not all(math.isfinite(value) for value in values):
-            self._refuse(
-                "loss", next(i for i, loss in zip(indices, batch_losses, strict=True) if not math.isfinite(loss))
-            )
+            self._refuse("loss", [i for i, loss in zip(window.batches, batch_losses, strict=True) if not _finite(loss)])
         skipped = not math.isfinite(gradient_norm) and precision.overflowed()
         if not math.isfinite(gradient_norm) and not skipped:
-            self._refuse("gradient norm", np.concatenate(indices))
+            self._refuse("gradient norm", window.batches)
 
         self.updating = True
         if not skipped:
             precision.step(self.optimizer)
-        position = state.position + sum(map(len, indices))
+        self.processes.average_statistics(self.task.model)
+        position = state.position + window.size
         self.state = state.replace(
             step=state.step + (not skipped),
             skipped_steps=state.skipped_steps + skipped,
@@ -237,14 +254,36 @@ class _Run:
                 self.state, losses, running_loss=running, learning_rate=learning_rate, gradient_norm=gradient_norm
             )
 
-    def _backward(self, batches: list[Batch]) -> tuple[dict[str, Tensor], dict[str, int], list[Tensor | float]]:
-        """Gradients of a window. Returns each term's mean, its targets, and the loss of each micro-batch.
+    def _window_totals(self, counts: list[dict[str, int]]) -> dict[str, int]:
+        """Targets of each loss term in the whole window, on all ranks; before it, what they must do together."""
+        if not self.terms:
+            of_ranks = self.processes.gather(list(counts[0]) if counts else [])
+            self.terms = next(terms for terms in of_ranks if terms)
+        return dict(zip(self.terms, self._agree([sum(c[t] for c in counts) for t in self.terms]), strict=True))
+
+    def _agree(self, numbers: list[int]) -> list[int]:
+        """`numbers` summed over the ranks. If one was asked to stop, all stop; if it is time to save, all save."""
+        asked = self.stop.asked()
+        stops, saves, *totals = self.processes.sum([asked is not None, self._late(), *numbers])
+        if stops:
+            raise StopAsked(next(cause for cause in self.processes.gather(asked) if cause))
+        if saves:
+            self._save(Roles(), self.state, self.history)
+        return totals
+
+    def _late(self) -> bool:
+        """Whether it is time to save, by the clock of the rank that leads."""
+        late = time.perf_counter() - self.saved_at > 60 * self.settings.checkpoint_every_minutes
+        return late and self.processes.leads and self.saved_state is not self.state
+
+    def _backward(
+        self, batches: list[Batch], counts: list[dict[str, int]], totals: dict[str, int]
+    ) -> tuple[dict[str, Tensor], list[Tensor | float]]:
+        """Gradients of this process' part of a window. Returns its part of each term's mean, and each batch's loss.
 
         Each term is divided by its targets in the whole window. Dividing by the number of micro-batches instead is
         wrong as soon as they differ in targets, as the last ones of an epoch do, and several loss terms always.
         """
-        counts = [self.task.counts(batch) for batch in batches]
-        totals = {term: sum(count[term] for count in counts) for term in counts[0]}
         terms = {term: torch.zeros((), device=self.device) for term, total in totals.items() if total}
         losses: list[Tensor | float] = []
         for batch, count in zip(batches, counts, strict=True):
@@ -261,7 +300,7 @@ class _Run:
             losses.append(loss.detach())
             for term, share in shares.items():
                 terms[term] += means[term].detach() * share
-        return terms, totals, losses
+        return terms, losses
 
     def _finish_epoch(self) -> None:
         """Validate, judge, record, save: in this order, so that whatever is recorded twice is recorded alike."""
@@ -308,11 +347,15 @@ class _Run:
             seed=settings.seed,
             device=self.device,
             precision=self.precision,
-            before_batch=self.stop.check,
+            processes=self.processes,
+            stop_asked=self.stop.asked,
         )
-        with separate_generators(settings.seed, self.device):
-            values = _named("val", self._with_total(pooled.losses) | task.metrics(pooled.predictions))
-            self.journal.figures(task.figures(pooled.predictions) if figures else {}, step=self.state.step)
+        values: Row = {}
+        if pooled is not None:
+            with separate_generators(settings.seed, self.device):
+                values = _named("val", self._with_total(pooled.losses) | task.metrics(pooled.predictions))
+                self.journal.figures(task.figures(pooled.predictions) if figures else {}, step=self.state.step)
+        values = self.processes.broadcast(values)
         if settings.monitor.startswith("val_") and settings.monitor not in values:
             raise UserError(
                 f"monitor is '{settings.monitor}', but the task gives {', '.join(values)}; choose one of them."
@@ -326,6 +369,7 @@ class _Run:
             optimizer=self.optimizer,
             precision=self.precision,
             device=self.device,
+            processes=self.processes,
             settings=self.settings,
             identity=self.identity,
             state=state,
@@ -333,9 +377,10 @@ class _Run:
         )
         name = f"epoch-{state.epoch:04d}-sample-{state.position:09d}"
         try:
-            self.store.save(name, checkpoint, roles)
+            if self.processes.leads:
+                self.store.save(name, checkpoint, roles)
         finally:
-            if self.store.index.last == name:
+            if self.store.index.last == name or not self.processes.leads:
                 self.state, self.history, self.saved_state, self.saved_at = state, history, state, time.perf_counter()
 
     def _save_completed_window(self) -> None:
@@ -347,7 +392,10 @@ class _Run:
         if self.saved_state is not self.state:
             self._save(Roles(), self.state, self.history)
 
-    def _refuse(self, what: str, indices: np.ndarray) -> None:
+    def _refuse(self, what: str, batches: list[np.ndarray]) -> None:
+        """Stop before the update, on every rank with the same sentence. `batches`: this rank's part of the culprits."""
+        indices = np.concatenate([part for parts in self.processes.gather(batches) for part in parts])
+        self.together = True
         names = ", ".join(map(str, indices[:20])) + (", ..." if len(indices) > 20 else "")
         raise UserError(
             f"The {what} is not finite at step {self.state.step + 1} of epoch {self.state.epoch + 1}, samples {names}; "
@@ -378,6 +426,10 @@ class _Run:
 
 def _named(prefix: str, values: Row) -> Row:
     return {f"{prefix}_{name}": float(value) for name, value in values.items()}
+
+
+def _finite(loss: Tensor | float) -> bool:
+    return math.isfinite(float(loss))
 
 
 def _due(epoch: int, every: int | None) -> bool:
