@@ -1,4 +1,4 @@
-"""Where a run begins: at its own checkpoint if there is one, otherwise from scratch; and what a checkpoint holds."""
+"""Where a run begins: at its own checkpoint, else at another model's weights, else from scratch; what it saves."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from ml_core.errors import UserError
 from ml_core.settings import differences
 from ml_core.training.checkpoint import Checkpoint, CheckpointStore, cpu_copies
 from ml_core.training.generators import capture_generators, restore_generators, seed_rank
+from ml_core.training.initial import start_from
+from ml_core.training.optimizer import TrainedParts
 from ml_core.training.precision import Precision
 from ml_core.training.processes import Processes
 from ml_core.training.settings import TrainingSettings
@@ -73,14 +75,16 @@ def begin(
     *,
     store: CheckpointStore,
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    parts: TrainedParts,
     precision: Precision,
     device: torch.device,
     processes: Processes,
     settings: TrainingSettings,
     identity: dict[str, Any],
 ) -> Start:
-    """Load the run's last checkpoint into model, optimizer, scaler and generators; seed the generators for a new run.
+    """Load the run's last checkpoint into model, optimizer, scaler and generators.
+
+    A new run starts from the weights of `init_from` if there is one, and seeds the generators.
 
     Of a finished run only the state is read. Raises UserError when the run was made with other settings or another
     model, or was resumed too often without finishing an epoch; nothing on disk is changed then.
@@ -89,6 +93,8 @@ def begin(
     if path is None:
         if processes.leads:
             store.sweep()
+        if settings.init_from is not None:
+            start_from(model, Path(settings.init_from).expanduser(), settings)
         seed_rank(settings.seed, processes.rank)
         return Start(TrainState(schedule_epochs=settings.max_epochs), [], None)
 
@@ -109,7 +115,7 @@ def begin(
         )
     checkpoint = store.load(path)
     model.load_state_dict(checkpoint.weights)
-    optimizer.load_state_dict(checkpoint.training["optimizer"])
+    parts.load_state_dict(checkpoint.training["optimizer"])
     if precision.scaler is not None and checkpoint.training["scaler"]:
         precision.scaler.load_state_dict(checkpoint.training["scaler"])
     _restore_generators(checkpoint.training["generators"], device, processes=processes, seed=settings.seed)
