@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import resource
 import sys
+from pathlib import Path
 
 import torch
 
@@ -12,6 +14,9 @@ from ml_core.errors import UserError
 from ml_core.training.settings import TrainingSettings
 
 log = logging.getLogger("ml_core.training")
+
+CLEAR_PEAK = Path("/proc/self/clear_refs")  # "5" resets the highest memory, see proc(5)
+CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def choose_device(requested: str) -> tuple[torch.device, str]:
@@ -51,6 +56,26 @@ def memory_gb(device: torch.device) -> float:
         return torch.mps.driver_allocated_memory() / 1e9
     unit = 1 if sys.platform == "darwin" else 1024  # getrusage counts bytes on macOS, kilobytes elsewhere
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Let `memory_gb` begin anew. On a CPU only Linux can; elsewhere it stays the highest of the whole process."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+    elif device.type == "cpu" and CLEAR_PEAK.exists():
+        CLEAR_PEAK.write_text("5")
+
+
+def available_memory_gb(device: torch.device) -> float:
+    """Memory of the device [GB]: of the GPU; of the machine, or of the container that this process lives in."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory / 1e9
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() / 1e9
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit = CONTAINER_LIMIT.read_text().strip() if CONTAINER_LIMIT.exists() else "max"
+    return (physical if limit == "max" else min(physical, int(limit))) / 1e9
 
 
 def _problem(name: str) -> str | None:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ml_core.data.batch import to_device
 from ml_core.data.loader import Loader
-from ml_core.errors import UserError
+from ml_core.errors import NotFinite, UserError
 from ml_core.training.checkpoint import CheckpointStore, Roles, load_weights
 from ml_core.training.device import choose_device, memory_gb, prepare_process
 from ml_core.training.freeze import freeze, training_mode
@@ -349,7 +349,7 @@ class _Run:
 
     def _refuse(self, what: str, indices: np.ndarray) -> None:
         names = ", ".join(map(str, indices[:20])) + (", ..." if len(indices) > 20 else "")
-        raise UserError(
+        raise NotFinite(
             f"The {what} is not finite at step {self.state.step + 1} of epoch {self.state.epoch + 1}, samples {names}; "
             "the weights are those before that step. Look for NaN, infinities or empty targets in these samples, or "
             "lower learning_rate."

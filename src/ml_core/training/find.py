@@ -1,0 +1,299 @@
+"""Trying learning rates and batch sizes on a copy of the task. The task itself and all generators stay as they were.
+
+Both run `fit` itself, so that windows, loss terms, precision and device are those of the training that is to come.
+"""
+
+from __future__ import annotations
+
+import copy
+import gc
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ml_core.errors import NotFinite, UserError
+from ml_core.training.device import available_memory_gb, choose_device, memory_gb, reset_peak_memory
+from ml_core.training.generators import capture_generators, restore_generators
+from ml_core.training.interrupt import Interrupted
+from ml_core.training.recorder import Recorder
+from ml_core.training.settings import TrainingSettings
+from ml_core.training.state import Row
+from ml_core.training.task import Training
+from ml_core.training.trainer import fit
+
+log = logging.getLogger("ml_core.training")
+
+FEWEST_STEPS = 20  # of a range test; with fewer a slope is noise
+RUNNING = 0.9  # decay of the running mean that tells divergence
+DIVERGED = 4.0  # times the lowest running mean
+NEAR_ZERO = 0.1  # share of the first loss below which a lowest loss no longer sets the scale
+SMOOTH = 0.03  # share of the steps that are averaged to either side of each
+BEYOND_NOISE = 2.0  # standard deviations by which a loss must fall to count
+
+WINDOWS = (5, 500)  # of one batch size, at least and at most
+SECONDS = 2.0  # after the least number of windows, one batch size takes so long at most
+LIMIT = 0.9  # share of the memory of a CPU or of MPS, which swap or kill the process instead of failing
+
+# An observed run leaves nothing behind: no logs but the rows, no checkpoint but the one that `fit` must write.
+OBSERVED: dict[str, Any] = {
+    "max_epochs": 1,
+    "log_every_steps": 1,
+    "histogram_every_epochs": None,
+    "keep_top": 0,
+    "checkpoint_every_epochs": None,
+    "tensorboard": False,
+    "progress_bar": False,
+}
+
+
+@dataclass(frozen=True)
+class RangeTest:
+    """The loss while the learning rate rose by the same factor at each step (Smith 2017, arXiv:1506.01186).
+
+    rates, losses, smooth: float [steps]; smooth is the mean over the steps around each, without lag. ended: why.
+    """
+
+    rates: np.ndarray
+    losses: np.ndarray
+    smooth: np.ndarray
+    ended: str
+
+    @property
+    def lowest(self) -> float | None:
+        """The rate at which the loss was lowest; None where it never fell by more than noise."""
+        at = int(self.smooth.argmin())
+        noise = float((self.losses - self.smooth)[: at + 1].std())
+        fell = self.smooth[0] - self.smooth[at] > BEYOND_NOISE * noise
+        return float(self.rates[at]) if at and fell else None
+
+    @property
+    def steepest(self) -> float | None:
+        """The rate at which the loss fell fastest over the logarithm of the rate, on the way to the lowest."""
+        if self.lowest is None:
+            return None
+        slope = np.gradient(self.smooth, np.log(self.rates))
+        return float(self.rates[slope[: int(self.smooth.argmin()) + 1].argmin()])
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One batch size. memory_gb: of PyTorch on an accelerator, of the whole process on a CPU."""
+
+    batch_size: int
+    samples_per_second: float
+    memory_gb: float
+
+
+@dataclass(frozen=True)
+class BatchSizes:
+    """The batch sizes that fit, smallest first, and why there are no larger ones. limit_gb: None where only failing
+    tells."""
+
+    tried: list[Tried]
+    ended: str
+    limit_gb: float | None
+    device: str
+
+    @property
+    def largest(self) -> Tried:
+        return self.tried[-1]
+
+    @property
+    def fastest(self) -> Tried:
+        return max(self.tried, key=lambda each: each.samples_per_second)
+
+
+def range_test(
+    training: Training, settings: TrainingSettings, *, steps: int = 100, low: float = 1e-6, high: float = 1.0
+) -> RangeTest:
+    """Train a copy for `steps` optimizer steps while the learning rate rises from `low` to `high`.
+
+    It ends early when the loss diverges: its running mean is four times the lowest, or it is not finite. Raises
+    UserError for a range that does not rise, or when the loss is not finite almost at once.
+    """
+    if not 0 < low < high:
+        raise UserError(f"The learning rate cannot rise from {low:g} to {high:g}; give 0 < from < to.")
+    if steps < FEWEST_STEPS:
+        raise UserError(f"{steps} steps are too few to see a slope; give at least {FEWEST_STEPS}.")
+    changes = {
+        "schedule": "exponential",
+        "learning_rate": low,
+        "final_learning_rate": high,
+        "reference_batch_size": None,
+        "samples_per_epoch": steps * settings.window_size,
+    }
+    course = _Course()
+    try:
+        ended = _observe(training, settings, changes, recorder=course, should_stop=lambda: course.diverged)
+    except NotFinite:
+        if len(course.losses) < FEWEST_STEPS // 2:
+            raise
+        ended = True
+    losses = np.array(course.losses)
+    return RangeTest(np.array(course.rates), losses, _centred(losses), "the loss diverged" if ended else "all steps")
+
+
+def batch_sizes(training: Training, settings: TrainingSettings, *, limit_gb: float | None = None) -> BatchSizes:
+    """Train copies with 1, 2, 4, ... samples a forward pass, until memory or the training samples are exhausted.
+
+    `limit_gb` is the most memory that may be taken; on a CPU and on MPS it is nine tenths of what there is unless
+    given. A size that would exceed it, going by the two before, is not tried. Raises UserError if not even one sample
+    fits.
+    """
+    device, _ = choose_device(settings.device)
+    if limit_gb is None and device.type != "cuda":
+        limit_gb = LIMIT * available_memory_gb(device)
+    tried: list[Tried] = []
+    ended = f"the {len(training.train)} training samples are exhausted"
+    size = 1
+    while size <= len(training.train):
+        if limit_gb is not None and _expected_gb(tried) > limit_gb:
+            ended = f"{size} would take about {_expected_gb(tried):.1f} GB"
+            break
+        one = _try(training, settings, size=size, device=device)
+        if one is None:
+            ended = f"{size} is out of memory"
+            break
+        if limit_gb is not None and one.memory_gb > limit_gb:
+            ended = f"{size} takes {one.memory_gb:.1f} GB"
+            break
+        log.info("batch size %d: %.1f samples/s, %.2f GB", size, one.samples_per_second, one.memory_gb)
+        tried.append(one)
+        size *= 2
+    if not tried:
+        raise UserError(f"Not even a batch of one sample fits ({ended}); make the samples or the model smaller.")
+    return BatchSizes(tried, ended, limit_gb, str(device))
+
+
+def _try(training: Training, settings: TrainingSettings, *, size: int, device: torch.device) -> Tried | None:
+    """Train some windows of one batch of `size` samples; None when that is out of memory."""
+    changes = {
+        "batch_size": size,
+        "accumulate_batches": 1,
+        "samples_per_epoch": WINDOWS[1] * size,
+        # The speed is that of any learning rate, and this one does no harm.
+        "schedule": "constant",
+        "learning_rate": 1e-8,
+    }
+    gc.collect()
+    reset_peak_memory(device)
+    pace = _Pace(time.perf_counter())
+    try:
+        _observe(training, settings, changes, recorder=pace, should_stop=lambda: pace.enough)
+    except (MemoryError, RuntimeError, UserError) as error:
+        if not out_of_memory(error):
+            raise
+        return None
+    seconds = pace.times[-1] - pace.times[0]  # the first window, which allocates, ends at times[0]
+    return Tried(size, (len(pace.times) - 1) * size / seconds, memory_gb(device))
+
+
+def out_of_memory(error: BaseException | None) -> bool:
+    """Whether this error, or one that caused it, says that a device or the machine has no memory left."""
+    while error is not None:
+        texts = ("out of memory", "can't allocate memory", "not enough memory")
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+            isinstance(error, RuntimeError) and any(text in str(error).lower() for text in texts)
+        ):
+            return True
+        error = error.__cause__
+    return False
+
+
+def _observe(
+    training: Training,
+    settings: TrainingSettings,
+    changes: dict[str, Any],
+    *,
+    recorder: Recorder,
+    should_stop: Callable[[], bool],
+) -> bool:
+    """`fit` on a copy of the task, in a directory that is gone afterwards; True when `should_stop` ended it.
+
+    Raises KeyboardInterrupt for a signal: there is nothing to go on from.
+    """
+    changed = type(settings).parse({**settings.model_dump(), **OBSERVED, **changes}, where="the settings of this trial")
+    device, _ = choose_device(settings.device)
+    with tempfile.TemporaryDirectory() as directory, _same_generators(device):
+        try:
+            fit(
+                copy.deepcopy(training.task),
+                train=training.train,
+                validation=None,
+                settings=changed,
+                directory=Path(directory),
+                recorder=recorder,
+                should_stop=should_stop,
+            )
+        except Interrupted as stopped:
+            if not should_stop():
+                raise KeyboardInterrupt(stopped.cause) from None
+            return True
+    return False
+
+
+@contextmanager
+def _same_generators(device: torch.device) -> Iterator[None]:
+    before = capture_generators(device)
+    try:
+        yield
+    finally:
+        restore_generators(before, device)
+
+
+class _Course(Recorder):
+    """Learning rate and loss of each step, and whether the loss has diverged."""
+
+    def __init__(self) -> None:
+        self.rates: list[float] = []
+        self.losses: list[float] = []
+        self.diverged = False
+        self._running = 0.0
+        self._best = np.inf
+
+    def step(self, row: Row) -> None:
+        self.rates.append(row["learning_rate"])
+        self.losses.append(row["loss"])
+        self._running = RUNNING * self._running + (1 - RUNNING) * row["loss"]
+        mean = self._running / (1 - RUNNING ** len(self.losses))
+        self._best = min(self._best, mean)
+        # Four times the best, written so that a loss may be negative or pass through zero.
+        scale = max(abs(self._best), NEAR_ZERO * abs(self.losses[0]))
+        self.diverged = mean > self._best + (DIVERGED - 1) * scale
+
+
+class _Pace(Recorder):
+    """When each window ended."""
+
+    def __init__(self, began: float) -> None:
+        self.began = began
+        self.times: list[float] = []
+
+    @property
+    def enough(self) -> bool:
+        return len(self.times) >= WINDOWS[0] and self.times[-1] - self.began > SECONDS
+
+    def step(self, row: Row) -> None:
+        self.times.append(time.perf_counter())
+
+
+def _centred(values: np.ndarray) -> np.ndarray:
+    """Mean over the steps around each, fewer at the ends: a running mean would lag, and shift the steepest point."""
+    reach = max(1, round(SMOOTH * len(values)))
+    return np.array([values[max(0, i - reach) : i + reach + 1].mean() for i in range(len(values))])
+
+
+def _expected_gb(tried: list[Tried]) -> float:
+    """Memory of twice the last batch size, if it goes on growing by as much for each sample."""
+    if len(tried) < 2:
+        return tried[-1].memory_gb if tried else 0.0
+    before, last = tried[-2].memory_gb, tried[-1].memory_gb
+    return last + 2 * max(0.0, last - before)
