@@ -8,9 +8,10 @@ from __future__ import annotations
 import copy
 import gc
 import logging
+import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,7 @@ FEWEST_STEPS = 20  # of a range test; with fewer a slope is noise
 RUNNING = 0.9  # decay of the running mean that tells divergence
 DIVERGED = 4.0  # times the lowest running mean
 NEAR_ZERO = 0.1  # share of the first loss below which a lowest loss no longer sets the scale
-SMOOTH = 0.03  # share of the steps that are averaged to either side of each
+SMOOTH = 0.05  # share of the steps that are averaged to either side of each
 BEYOND_NOISE = 2.0  # standard deviations by which a loss must fall to count
 
 WINDOWS = (5, 500)  # of one batch size, at least and at most
@@ -44,7 +45,6 @@ LIMIT = 0.9  # share of the memory of a CPU or of MPS, which swap or kill the pr
 
 # An observed run leaves nothing behind: no logs but the rows, no checkpoint but the one that `fit` must write.
 OBSERVED: dict[str, Any] = {
-    "max_epochs": 1,
     "log_every_steps": 1,
     "histogram_every_epochs": None,
     "keep_top": 0,
@@ -123,22 +123,25 @@ def range_test(
         raise UserError(f"The learning rate cannot rise from {low:g} to {high:g}; give 0 < from < to.")
     if steps < FEWEST_STEPS:
         raise UserError(f"{steps} steps are too few to see a slope; give at least {FEWEST_STEPS}.")
+    # Whole epochs, as in training: within one, a sample that comes again is augmented alike, and would soon be known.
+    per_epoch = math.ceil((settings.samples_per_epoch or len(training.train)) / settings.window_size)
+    epochs = math.ceil(steps / per_epoch)
     changes = {
+        "max_epochs": epochs,
         "schedule": "exponential",
         "learning_rate": low,
-        "final_learning_rate": high,
+        "final_learning_rate": low * (high / low) ** ((epochs * per_epoch - 1) / (steps - 1)),
         "reference_batch_size": None,
-        "samples_per_epoch": steps * settings.window_size,
     }
-    course = _Course()
+    course = _Course(steps, training.task.weights)
     try:
-        ended = _observe(training, settings, changes, recorder=course, should_stop=lambda: course.diverged)
+        _observe(training, settings, changes, recorder=course, should_stop=lambda: course.ended is not None)
     except NotFinite:
-        if len(course.losses) < FEWEST_STEPS // 2:
+        if len(course.rates) < FEWEST_STEPS // 2:
             raise
-        ended = True
-    losses = np.array(course.losses)
-    return RangeTest(np.array(course.rates), losses, _centred(losses), "the loss diverged" if ended else "all steps")
+        course.ended = "the loss is not finite"
+    losses = course.losses()
+    return RangeTest(np.array(course.rates), losses, _centred(losses), str(course.ended))
 
 
 def batch_sizes(training: Training, settings: TrainingSettings, *, limit_gb: float | None = None) -> BatchSizes:
@@ -176,6 +179,7 @@ def batch_sizes(training: Training, settings: TrainingSettings, *, limit_gb: flo
 def _try(training: Training, settings: TrainingSettings, *, size: int, device: torch.device) -> Tried | None:
     """Train some windows of one batch of `size` samples; None when that is out of memory."""
     changes = {
+        "max_epochs": 1,
         "batch_size": size,
         "accumulate_batches": 1,
         "samples_per_epoch": WINDOWS[1] * size,
@@ -215,8 +219,8 @@ def _observe(
     *,
     recorder: Recorder,
     should_stop: Callable[[], bool],
-) -> bool:
-    """`fit` on a copy of the task, in a directory that is gone afterwards; True when `should_stop` ended it.
+) -> None:
+    """`fit` on a copy of the task, in a directory that is gone afterwards, until it is done or `should_stop`.
 
     Raises KeyboardInterrupt for a signal: there is nothing to go on from.
     """
@@ -236,8 +240,6 @@ def _observe(
         except Interrupted as stopped:
             if not should_stop():
                 raise KeyboardInterrupt(stopped.cause) from None
-            return True
-    return False
 
 
 @contextmanager
@@ -250,24 +252,49 @@ def _same_generators(device: torch.device) -> Iterator[None]:
 
 
 class _Course(Recorder):
-    """Learning rate and loss of each step, and whether the loss has diverged."""
+    """Learning rate and losses of each step, and why there should be no further one."""
 
-    def __init__(self) -> None:
+    def __init__(self, steps: int, weights: Mapping[str, float]) -> None:
+        self.steps, self.weights = steps, weights
         self.rates: list[float] = []
-        self.losses: list[float] = []
-        self.diverged = False
-        self._running = 0.0
-        self._best = np.inf
+        self.terms: list[Row] = []
+        self.ended: str | None = None
 
     def step(self, row: Row) -> None:
         self.rates.append(row["learning_rate"])
-        self.losses.append(row["loss"])
-        self._running = RUNNING * self._running + (1 - RUNNING) * row["loss"]
-        mean = self._running / (1 - RUNNING ** len(self.losses))
-        self._best = min(self._best, mean)
-        # Four times the best, written so that a loss may be negative or pass through zero.
-        scale = max(abs(self._best), NEAR_ZERO * abs(self.losses[0]))
-        self.diverged = mean > self._best + (DIVERGED - 1) * scale
+        ends = "_loss"
+        names = [name for name in row if name.endswith(ends) and name != "running_loss"]
+        self.terms.append({name.removesuffix(ends): row[name] for name in names})
+        if _diverged(self.losses()):
+            self.ended = "the loss diverged"
+        elif len(self.rates) == self.steps:
+            self.ended = f"all {self.steps} steps are done"
+
+    def losses(self) -> np.ndarray:
+        """The total at each step, float [steps].
+
+        A term without targets in a window counts with its value in the window before (at the beginning, with its
+        first), for a total that leaves a term out cannot be held against one that does not.
+        """
+        total = np.zeros(len(self.terms))
+        for term in sorted({term for step in self.terms for term in step}):
+            known = [i for i, step in enumerate(self.terms) if term in step]
+            latest = np.maximum(np.searchsorted(known, np.arange(len(self.terms)), side="right") - 1, 0)
+            values = np.array([self.terms[i][term] for i in known])
+            total += self.weights.get(term, 1.0) * values[latest]
+        return total
+
+
+def _diverged(losses: np.ndarray) -> bool:
+    """Whether the running mean is four times the lowest so far, where losses are positive and far from zero."""
+    weighted = norm = 0.0
+    means = []
+    for loss in losses.tolist():
+        weighted, norm = RUNNING * weighted + loss, RUNNING * norm + 1
+        means.append(weighted / norm)
+    best = min(means)
+    scale = max(abs(best), NEAR_ZERO * abs(means[0]))
+    return means[-1] > best + (DIVERGED - 1) * scale
 
 
 class _Pace(Recorder):

@@ -33,7 +33,7 @@ def write_range_test(found: RangeTest, stem: Path) -> None:
     top = min(float(found.losses.max()), first + max(first - lowest, 0.1 * abs(first)))
     margin = 0.05 * (top - lowest)
     axes.set(xscale="log", ylim=(lowest - margin, top + margin), xlabel="learning rate", ylabel="loss")
-    axes.set_title(f"Learning-rate range test, ended by: {found.ended}", fontsize=10)
+    axes.set_title(f"Learning-rate range test; it ended as {found.ended}", fontsize=10)
     axes.legend(frameon=False, fontsize=8)
     figure.savefig(stem.with_suffix(".png"), dpi=110)
 
@@ -54,7 +54,8 @@ def write_batch_sizes(found: BatchSizes, stem: Path) -> None:
         right.axhline(found.limit_gb, color=RED, linestyle="--", label=f"limit: {found.limit_gb:.1f} GB")
         right.legend(frameon=False, fontsize=8, loc="lower right")
     right.set(ylabel=f"highest memory on {found.device} [GB]")
-    right.set_ylim(bottom=0)
+    top = found.limit_gb if found.limit_gb is not None and found.limit_gb < 4 * memory.max() else memory.max()
+    right.set_ylim(0, 1.1 * top)
     for axes in (left, right):
         axes.set(xscale="log", xlabel="batch size [samples]", xticks=sizes, xticklabels=[f"{s:.0f}" for s in sizes])
         axes.xaxis.set_minor_locator(NullLocator())

@@ -180,7 +180,7 @@ FAMILY = Family(
         "train.seconds",
     ),
     smallest={
-        "raw": {"cells": 48, "genes": 40, "cell_types": 3},
+        "raw": {"preset": "hard", "cells": 48, "genes": 40, "cell_types": 3},
         "graph": {"shrunken_shares": [0.4, 0.5, 0.6]},
         "tiles": {"min_tiles": 10, "halo_um": 10.0},
         "splits": {"guard_um": 4.0},
