@@ -34,6 +34,7 @@ log = logging.getLogger("ml_core.training")
 
 FEWEST_STEPS = 20  # of a range test; with fewer a slope is noise
 RUNNING = 0.9  # decay of the running mean that tells divergence
+SETTLED = 10  # steps before which the running mean says little
 DIVERGED = 4.0  # times the lowest running mean
 NEAR_ZERO = 0.1  # share of the first loss below which a lowest loss no longer sets the scale
 SMOOTH = 0.05  # share of the steps that are averaged to either side of each
@@ -137,7 +138,7 @@ def range_test(
     try:
         _observe(training, settings, changes, recorder=course, should_stop=lambda: course.ended is not None)
     except NotFinite:
-        if len(course.rates) < FEWEST_STEPS // 2:
+        if len(course.rates) < SETTLED:
             raise
         course.ended = "the loss is not finite"
     losses = course.losses()
@@ -145,18 +146,18 @@ def range_test(
 
 
 def batch_sizes(training: Training, settings: TrainingSettings, *, limit_gb: float | None = None) -> BatchSizes:
-    """Train copies with 1, 2, 4, ... samples a forward pass, until memory or the training samples are exhausted.
+    """Train copies with batch_size, then twice as many and so on, until memory or the training samples are exhausted.
 
     `limit_gb` is the most memory that may be taken; on a CPU and on MPS it is nine tenths of what there is unless
-    given. A size that would exceed it, going by the two before, is not tried. Raises UserError if not even one sample
-    fits.
+    given. A size that would exceed it, going by the two before, is not tried. Raises UserError if not even
+    batch_size fits.
     """
     device, _ = choose_device(settings.device)
     if limit_gb is None and device.type != "cuda":
         limit_gb = LIMIT * available_memory_gb(device)
     tried: list[Tried] = []
     ended = f"the {len(training.train)} training samples are exhausted"
-    size = 1
+    size = min(settings.batch_size, len(training.train))
     while size <= len(training.train):
         if limit_gb is not None and _expected_gb(tried) > limit_gb:
             ended = f"{size} would take about {_expected_gb(tried):.1f} GB"
@@ -172,7 +173,9 @@ def batch_sizes(training: Training, settings: TrainingSettings, *, limit_gb: flo
         tried.append(one)
         size *= 2
     if not tried:
-        raise UserError(f"Not even a batch of one sample fits ({ended}); make the samples or the model smaller.")
+        raise UserError(
+            f"Not even batch_size {size} fits ({ended}); begin with a smaller one, or make the model smaller."
+        )
     return BatchSizes(tried, ended, limit_gb, str(device))
 
 
@@ -286,15 +289,20 @@ class _Course(Recorder):
 
 
 def _diverged(losses: np.ndarray) -> bool:
-    """Whether the running mean is four times the lowest so far, where losses are positive and far from zero."""
+    """Whether the running mean is four times the lowest so far, where losses are positive and far from zero.
+
+    The first ten steps are not judged: one lucky window would be the lowest of all.
+    """
+    if len(losses) < SETTLED:
+        return False
     weighted = norm = 0.0
     means = []
     for loss in losses.tolist():
         weighted, norm = RUNNING * weighted + loss, RUNNING * norm + 1
         means.append(weighted / norm)
-    best = min(means)
+    best = min(means[SETTLED - 1 :])
     scale = max(abs(best), NEAR_ZERO * abs(means[0]))
-    return means[-1] > best + (DIVERGED - 1) * scale
+    return bool(means[-1] > best + (DIVERGED - 1) * scale)
 
 
 class _Pace(Recorder):
