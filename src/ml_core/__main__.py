@@ -1,4 +1,4 @@
-"""The shell's door: python -m ml_core list | run | compare | validate."""
+"""The shell's door: python -m ml_core list | run | find-lr | find-batch-size | compare | validate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from ml_core.artifacts import Artifact, Store
 from ml_core.compare import compare_runs
 from ml_core.errors import UserError
 from ml_core.families import find_families, get_family
-from ml_core.presets import check_preset, read_preset, settings_of, with_overrides
+from ml_core.finders import add_commands
+from ml_core.presets import check_preset, choose_settings
 from ml_core.stages import Stage, failed_checks, run_stage
 from ml_core.training.interrupt import Interrupted
 
@@ -51,16 +52,8 @@ def list_families(options: argparse.Namespace) -> int:
 
 def run(options: argparse.Namespace) -> int:
     family = get_family(options.family)
-    values = read_preset(options.config, family) if options.config else {}
-    values = with_overrides(values, options.set, family)
-    where = str(options.config) if options.config else "--set"
     stages = [family[options.stage]] if options.stage else family.needed_for(options.until or family.stages[-1].name)
-    settings = {
-        stage.name: settings_of(stage, values.get(stage.name, {}), where=f"{where}: {stage.name}") for stage in stages
-    }
-    unused = sorted(values.keys() - settings.keys())
-    if unused:
-        print(f"note: settings of {', '.join(unused)} are not used by the stages that run", file=sys.stderr)
+    settings = choose_settings(family, stages, config=options.config, overrides=options.set)
     store = Store(options.data)
     made: dict[str, Artifact] = {}
     for stage in stages:
@@ -125,22 +118,31 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument(
         "--data", type=Path, default=default_data_directory(), metavar="DIR", help="data directory (%(default)s)"
     )
-    commands = parser.add_subparsers(required=True, metavar="list | run | compare | validate")
+    settings = argparse.ArgumentParser(add_help=False)
+    settings.add_argument(
+        "--config", type=Path, metavar="FILE", help="YAML in Dagster's run-config shape, see configs/"
+    )
+    settings.add_argument(
+        "--set", action="append", default=[], metavar="STAGE.FIELD=VALUE", help="override one field; repeatable"
+    )
+    commands = parser.add_subparsers(
+        required=True, metavar="list | run | find-lr | find-batch-size | compare | validate"
+    )
 
     listing = commands.add_parser("list", parents=[data], help="families, stages and their newest artifacts")
     listing.set_defaults(command=list_families)
 
-    running = commands.add_parser("run", parents=[data], help="run a family's stages; unchanged work is not redone")
+    running = commands.add_parser(
+        "run", parents=[data, settings], help="run a family's stages; unchanged work is not redone"
+    )
     running.add_argument("family")
     which = running.add_mutually_exclusive_group()
     which.add_argument("--until", metavar="STAGE", help="this stage and all upstream of it (default: the last)")
     which.add_argument("--stage", metavar="STAGE", help="this stage alone, on the current artifacts upstream")
-    running.add_argument("--config", type=Path, metavar="FILE", help="YAML in Dagster's run-config shape, see configs/")
-    running.add_argument(
-        "--set", action="append", default=[], metavar="STAGE.FIELD=VALUE", help="override one field; repeatable"
-    )
     running.add_argument("--force", action="store_true", help="run although nothing has changed")
     running.set_defaults(command=run)
+
+    add_commands(commands, data, settings)
 
     comparing = commands.add_parser(
         "compare", parents=[data], help="reports side by side with the settings that differ"

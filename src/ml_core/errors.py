@@ -6,3 +6,7 @@ class UserError(ValueError):
 
     The command line prints the message without a traceback and exits with 2; Dagster shows it as the step's failure.
     """
+
+
+class NotFinite(UserError):
+    """A loss or a gradient became NaN or infinite; the weights are those before it did."""

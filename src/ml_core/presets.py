@@ -7,6 +7,7 @@ ops:
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,24 @@ def with_overrides(values: Values, overrides: Iterable[str], family: Family) -> 
             raise UserError(f"--set {override}: the value is not valid YAML; put it in quotes.") from error
         merged.setdefault(family[stage].name, {})[field] = value
     return merged
+
+
+def choose_settings(
+    family: Family, stages: Iterable[Stage], *, config: Path | None, overrides: Iterable[str]
+) -> dict[str, Settings]:
+    """Settings of each of these stages: the file's, with the overrides laid over them.
+
+    Those of other stages are checked by name only, and a line on stderr says that they are not used.
+    """
+    values = with_overrides(read_preset(config, family) if config else {}, overrides, family)
+    where = str(config) if config else "--set"
+    settings = {
+        stage.name: settings_of(stage, values.get(stage.name, {}), where=f"{where}: {stage.name}") for stage in stages
+    }
+    unused = sorted(values.keys() - settings.keys())
+    if unused:
+        print(f"note: settings of {', '.join(unused)} are not used by the stages that run", file=sys.stderr)
+    return settings
 
 
 def settings_of(stage: Stage, values: Mapping[str, Any], *, where: str) -> Settings:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tqdm import tqdm
 
@@ -25,6 +25,9 @@ from ml_core.code_version import code_version
 from ml_core.errors import UserError
 from ml_core.settings import Settings, stable_hash
 from ml_core.summary import Summary
+
+if TYPE_CHECKING:
+    from ml_core.training.task import Training
 
 log = logging.getLogger(__name__)
 LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "torch", "torch-geometric", "shapely", "pyarrow")
@@ -50,7 +53,9 @@ class Stage:
     observe: "module:function" that takes (settings, cache directory) and returns the digest of data outside the store
              (`sources.Observation`); only stages that read such data have one.
     kinds:   Dagster's labels for the lineage view.
-    trains:  the stage trains a model: it takes the accelerator, reports epochs and can resume.
+    training: "module:function" that takes a `StageRun` and returns a `training.task.Training`: what is trained, without
+             running the stage. Only stages that train a model have one; they take the accelerator, report epochs and
+             can resume.
     """
 
     name: str
@@ -60,8 +65,12 @@ class Stage:
     inputs: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     kinds: tuple[str, ...] = ()
-    trains: bool = False
+    training: str | None = None
     observe: str | None = None
+
+    @property
+    def trains(self) -> bool:
+        return self.training is not None
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,8 @@ class Family:
     """A model family: its stages in an order in which they can run.
 
     package: where `Stage.run` is looked up. key_metrics: the names in metrics.json that `compare` shows.
+    smallest: settings by stage of the smallest run on simulated data that goes through every stage within seconds; the
+              contract tests run it.
     """
 
     name: str
@@ -77,6 +88,7 @@ class Family:
     package: str
     stages: tuple[Stage, ...]
     key_metrics: tuple[str, ...] = ()
+    smallest: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __getitem__(self, stage: str) -> Stage:
         for candidate in self.stages:
@@ -170,9 +182,7 @@ def run_stage(
     `inputs` maps input stage to artifact; a missing one is taken from `current`. Raises UserError where an input does
     not exist or failed a blocking check.
     """
-    found = {name: (inputs or {}).get(name) or _current(family, name, store) for name in stage.inputs}
-    for name, artifact in found.items():
-        _refuse_failed(family, family[name], artifact)
+    found = _inputs(family, stage, store=store, given=inputs or {})
     outside = family.resolve(stage.observe)(settings, store.raw).digest if stage.observe else None
     version_of_code = family.code_version(stage)
     identity = {
@@ -218,6 +228,28 @@ def run_stage(
     return Outcome(artifact, cached=False)
 
 
+def prepare_training(
+    family: Family,
+    stage: Stage,
+    *,
+    settings: Settings,
+    store: Store,
+    directory: Path,
+    inputs: Mapping[str, Artifact] | None = None,
+) -> Training:
+    """What `stage` would train on these inputs, without running it; nothing is written into the store.
+
+    `inputs` as for `run_stage`. `directory` is where a run would put its files. Raises UserError where the stage trains
+    nothing, or an input does not exist or failed a blocking check.
+    """
+    if stage.training is None:
+        names = ", ".join(each.name for each in family.stages if each.trains) or "none"
+        raise UserError(f"{family.name}: stage '{stage.name}' trains no model; those that do: {names}.")
+    found = _inputs(family, stage, store=store, given=inputs or {})
+    training: Training = family.resolve(stage.training)(StageRun(settings, found, directory, directory, store.raw))
+    return training
+
+
 def failed_checks(stage: Stage, artifact: Artifact) -> list[str]:
     """One sentence for each failed blocking check of an artifact."""
     declared = {check.name: check for check in stage.checks}
@@ -245,6 +277,14 @@ def library_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return versions
+
+
+def _inputs(family: Family, stage: Stage, *, store: Store, given: Mapping[str, Artifact]) -> dict[str, Artifact]:
+    """The artifacts that `stage` reads: those given, else the current ones."""
+    found = {name: given.get(name) or _current(family, name, store) for name in stage.inputs}
+    for name, artifact in found.items():
+        _refuse_failed(family, family[name], artifact)
+    return found
 
 
 def _current(family: Family, stage: str, store: Store) -> Artifact:

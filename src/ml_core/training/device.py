@@ -8,6 +8,7 @@ import os
 import platform
 import resource
 import sys
+from pathlib import Path
 
 import torch
 
@@ -18,6 +19,8 @@ log = logging.getLogger("ml_core.training")
 
 CUDA_OPTIONS = "PYTORCH_CUDA_ALLOC_CONF"
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
+CLEAR_PEAK = Path("/proc/self/clear_refs")  # "5" resets the highest memory, see proc(5)
+CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def choose_device(requested: str) -> tuple[torch.device, str]:
@@ -84,6 +87,26 @@ def _keep_freed_memory() -> None:
     mallopt = ctypes.CDLL(None).mallopt
     done = mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
     log.info("freed CPU memory is kept for the next tensor: %s", "yes" if done else "glibc refused")
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Let `memory_gb` begin anew. On a CPU only Linux can; elsewhere it stays the highest of the whole process."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+    elif device.type == "cpu" and CLEAR_PEAK.exists():
+        CLEAR_PEAK.write_text("5")
+
+
+def available_memory_gb(device: torch.device) -> float:
+    """Memory of the device [GB]: of the GPU; of the machine, or of the container that this process lives in."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory / 1e9
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() / 1e9
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit = CONTAINER_LIMIT.read_text().strip() if CONTAINER_LIMIT.exists() else "max"
+    return (physical if limit == "max" else min(physical, int(limit))) / 1e9
 
 
 def _problem(name: str) -> str | None:

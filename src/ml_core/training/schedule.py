@@ -34,6 +34,8 @@ class Schedule:
         last = self.steps - 1
         if self.kind == "constant":
             return self.peak
+        if self.kind == "exponential":
+            return self.peak * math.exp(_part(step, 0, last) * math.log(self.final / self.peak))
         if self.kind == "cosine":
             return _cosine(self.peak, self.final, _part(step, 0, last))
         if self.kind == "warmup_cosine":

@@ -43,7 +43,7 @@ class TrainingSettings(Settings):
     beta1: float = setting(0.9, description="AdamW's decay of the gradient's mean", ge=0, lt=1)
     beta2: float = setting(0.999, description="AdamW's decay of the gradient's square", ge=0, lt=1)
     clip_norm: float | None = setting(1.0, description="Highest norm of the gradient; empty: no clipping", gt=0)
-    schedule: Literal["constant", "cosine", "warmup_cosine", "onecycle"] = setting(
+    schedule: Literal["constant", "exponential", "cosine", "warmup_cosine", "onecycle"] = setting(
         "cosine", description="Course of the learning rate over all optimizer steps"
     )
     warmup_fraction: float = setting(
@@ -55,7 +55,7 @@ class TrainingSettings(Settings):
         unit="optimizer steps",
         ge=1,
     )
-    final_learning_rate: float = setting(1e-6, description="Where cosine and warmup_cosine end", ge=0)
+    final_learning_rate: float = setting(1e-6, description="Where exponential, cosine and warmup_cosine end", ge=0)
     onecycle_div: float = setting(25.0, description="onecycle starts at learning_rate / onecycle_div", ge=1)
     onecycle_final_div: float = setting(400.0, description="onecycle ends at its start / onecycle_final_div", ge=1)
     frozen: list[str] = setting(
@@ -251,6 +251,8 @@ class TrainingSettings(Settings):
             raise ValueError(
                 f"it must not be above learning_rate ({info.data['learning_rate']}) when the schedule is a cosine"
             )
+        if info.data.get("schedule") == "exponential" and value == 0:
+            raise ValueError("it must be above 0 when the schedule is exponential, which multiplies its way there")
         return value
 
     @pydantic.field_validator("frozen", "init_missing", "init_unexpected")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -90,3 +91,16 @@ class Task(ABC):
     def figures(self, predictions: dict[str, np.ndarray]) -> dict[str, Figure]:
         """Figures of a validation, such as a confusion matrix."""
         return {}
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a stage would train: everything that `fit` needs besides settings and a directory.
+
+    fingerprint: what else must not change when a run goes on, such as the digests of its inputs.
+    """
+
+    task: Task
+    train: Samples
+    validation: Samples | None
+    fingerprint: Mapping[str, Any] = field(default_factory=dict)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ml_core.data.batch import to_device
 from ml_core.data.loader import Loader
-from ml_core.errors import UserError
+from ml_core.errors import NotFinite, UserError
 from ml_core.training.checkpoint import CheckpointStore, Roles, load_weights
 from ml_core.training.compiled import CompiledForward
 from ml_core.training.device import choose_device, memory_gb, prepare_process
@@ -452,7 +452,7 @@ class _Run:
         names = ", ".join(map(str, indices[:20])) + (", ..." if len(indices) > 20 else "")
         again = f" for the {skipped + 1}th time in a row" if (skipped := self.state.skipped_in_a_row) else ""
         wider = ", or take precision: bf16 or fp32" if self.precision.scaler else ""
-        raise UserError(
+        raise NotFinite(
             f"The {what} is not finite at step {self.state.step + 1} of epoch {self.state.epoch + 1}{again}, samples "
             f"{names}; the weights are those before that step. Look for NaN, infinities or empty targets in these "
             f"samples, or lower learning_rate{wider}."

@@ -23,7 +23,15 @@ FAMILY = Family(
                 Check("pretty", "The table is ugly.", "Look at it.", blocking=False),
             ),
         ),
-        Stage("model", ModelSettings, "train:train", "Epochs.", inputs=("table",), kinds=("pytorch",), trains=True),
+        Stage(
+            "model",
+            ModelSettings,
+            "train:train",
+            "Epochs.",
+            inputs=("table",),
+            kinds=("pytorch",),
+            training="train:prepare",
+        ),
         Stage("report", ReportSettings, "work:report", "A page.", inputs=("table", "model"), kinds=("html",)),
     ),
 )

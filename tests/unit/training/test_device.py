@@ -1,9 +1,11 @@
+import os
 import re
 
 import pytest
 import torch
 
 from ml_core.errors import UserError
+from ml_core.training import device as machine
 from ml_core.training.device import choose_device, memory_gb, prepare_process
 from tests.unit.training.toy import ToyTask, toy_fit, toy_settings
 
@@ -77,6 +79,24 @@ def test_threads_and_determinism_are_set_for_the_process():
 
 def test_memory_of_the_process_is_plausible():
     assert 0.05 < memory_gb(torch.device("cpu")) < 100
+
+
+@pytest.mark.skipif(not machine.CLEAR_PEAK.exists(), reason="only Linux lets a process forget its peak")
+def test_the_highest_memory_can_begin_anew():
+    cpu = torch.device("cpu")
+    before = torch.ones(50_000_000).nbytes / 1e9  # 0.2 GB, freed at once
+    high = memory_gb(cpu)
+    machine.reset_peak_memory(cpu)
+    assert memory_gb(cpu) < high - before / 2
+
+
+@pytest.mark.parametrize(("limit", "expected"), [("max", None), ("3000000000", 3.0), ("9223372036854771712", None)])
+def test_a_containers_limit_counts_where_there_is_one(limit, expected, tmp_path, monkeypatch):
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+    monkeypatch.setattr(machine, "CONTAINER_LIMIT", tmp_path / "memory.max")
+    assert machine.available_memory_gb(torch.device("cpu")) == physical
+    (tmp_path / "memory.max").write_text(f"{limit}\n")
+    assert machine.available_memory_gb(torch.device("cpu")) == (expected or physical)
 
 
 def test_the_result_names_the_device_that_was_used(tmp_path):

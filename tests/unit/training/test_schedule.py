@@ -1,8 +1,10 @@
+import itertools
 import math
 
 import pytest
 import torch
 
+from ml_core.errors import UserError
 from ml_core.training.schedule import build_schedule
 from ml_core.training.settings import TrainingSettings
 
@@ -35,6 +37,19 @@ def test_cosine_falls_from_the_peak_to_the_final_rate():
     assert rates == sorted(rates, reverse=True)
 
 
+@pytest.mark.parametrize(("first", "final"), [(1e-2, 1e-6), (1e-6, 1.0)])
+def test_exponential_goes_by_the_same_factor_at_each_step_up_or_down(first, final):
+    rates = course(101, schedule="exponential", learning_rate=first, final_learning_rate=final)
+    assert (rates[0], rates[-1]) == pytest.approx((first, final), rel=1e-12)
+    factors = [after / before for before, after in itertools.pairwise(rates)]
+    assert factors == pytest.approx([(final / first) ** 0.01] * 100, rel=1e-9)
+
+
+def test_exponential_cannot_end_at_zero():
+    with pytest.raises(UserError, match="it must be above 0 when the schedule is exponential"):
+        TrainingSettings.parse({"schedule": "exponential", "final_learning_rate": 0.0}, where="here")
+
+
 def test_warm_up_does_not_start_at_zero_and_reaches_the_peak():
     rates = course(100, schedule="warmup_cosine", learning_rate=1.0, warmup_fraction=0.1)
     assert rates[:10] == pytest.approx([0.1 * k for k in range(1, 11)])
@@ -46,13 +61,13 @@ def test_a_constant_rate_stays():
     assert set(course(5, schedule="constant", learning_rate=0.3)) == {0.3}
 
 
-@pytest.mark.parametrize("schedule", ["constant", "cosine", "warmup_cosine", "onecycle"])
+@pytest.mark.parametrize("schedule", ["constant", "exponential", "cosine", "warmup_cosine", "onecycle"])
 def test_steps_beyond_the_end_keep_the_last_value(schedule):
     rates = course(40, beyond=20, schedule=schedule)
     assert set(rates[39:]) == {rates[39]}
 
 
-@pytest.mark.parametrize("schedule", ["constant", "cosine", "warmup_cosine", "onecycle"])
+@pytest.mark.parametrize("schedule", ["constant", "exponential", "cosine", "warmup_cosine", "onecycle"])
 @pytest.mark.parametrize("steps", [1, 2, 3, 7])
 def test_short_runs_have_a_positive_rate_at_every_step(schedule, steps):
     assert all(0 < rate <= 1e-3 and math.isfinite(rate) for rate in course(steps, schedule=schedule))

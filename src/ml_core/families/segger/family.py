@@ -112,7 +112,7 @@ MODEL = Stage(
         ),
     ),
     kinds=("pytorch",),
-    trains=True,
+    training="train:prepare",
 )
 
 PREDICTIONS = Stage(
@@ -179,4 +179,12 @@ FAMILY = Family(
         "baseline.nearest_polygon.truth.transcript_accuracy",
         "train.seconds",
     ),
+    smallest={
+        "raw": {"preset": "hard", "cells": 48, "genes": 40, "cell_types": 3},
+        "graph": {"shrunken_shares": [0.4, 0.5, 0.6]},
+        "tiles": {"min_tiles": 10, "halo_um": 10.0},
+        "splits": {"guard_um": 4.0},
+        "model": {"hidden_channels": 16, "num_mid_layers": 1, "out_channels": 8, "dropout": 0.1, "max_epochs": 2},
+        "report": {"bootstrap_draws": 20},
+    },
 )

@@ -24,6 +24,7 @@ from ml_core.stages import StageRun, peak_memory_gb
 from ml_core.summary import Summary
 from ml_core.training.checkpoint import WEIGHTS, load_weights
 from ml_core.training.recorder import Recorder, Row
+from ml_core.training.task import Training
 from ml_core.training.trainer import FitResult, fit
 
 SIZES = ("init_emb", "hidden_channels", "num_mid_layers", "out_channels", "heads", "dropout")
@@ -35,27 +36,26 @@ def train(run: StageRun) -> Summary:
     graph = load_graph(run.inputs["graph"].directory)
     if settings.artifact is not None:
         return take_over(Path(settings.artifact), run.directory, views=list(graph.views))
-    tiles = load_tiles(run.inputs["tiles"].directory)
-    splits = load_splits(run.inputs["splits"].directory)
-    torch.manual_seed(settings.seed)
-    model = Segger(len(graph.genes), **{name: getattr(settings, name) for name in SIZES})
-    model.standardise(torch.from_numpy(graph.views[FULL].features[splits.nucleus == SPLITS.index("train")]))
-    samples = training_samples(graph, tiles=tiles, splits=splits, settings=settings, mask=model.mask)
-    weights = {"ring": settings.ring_weight, "inner": settings.inner_weight, "gene": settings.gene_weight}
-    task = SeggerTask(model, weights=weights, link_loss=settings.link_loss)
-    negatives = realised_negatives(samples["train"], settings=settings)
+    training = prepare(run)
+    task, samples = training.task, training.train
+    assert isinstance(task, SeggerTask)
+    assert isinstance(samples, TileSamples)
+    negatives = realised_negatives(samples, settings=settings)
     result = fit(
         task,
-        train=samples["train"],
-        validation=samples["validation"],
+        train=samples,
+        validation=training.validation,
         settings=settings,
         directory=run.work,
         recorder=_ForWatcher(run),
-        fingerprint={name: artifact.digest for name, artifact in run.inputs.items()},
+        fingerprint=dict(training.fingerprint),
     )
     run.device = result.device
-    model.to("cpu").eval()
-    scores = score_tiles(task, samples["calibration"])
+    task.model.to("cpu").eval()
+    tiles, splits = samples.tiles, samples.splits
+    assert splits is not None
+    calibration = calibration_samples(graph, tiles=tiles, splits=splits, settings=settings, mask=samples.mask)
+    scores = score_tiles(task, calibration)
     transcripts = sum(len(tiles.owned_by(tile)) for tile in splits.tiles_of("validation"))
     cut, plausible_cut = (
         cut_for_share(each, share=settings.share_assigned, of=transcripts)
@@ -69,16 +69,32 @@ def train(run: StageRun) -> Summary:
         "score_cut": cut,
         "plausible_cut": plausible_cut,
         "share_assigned": settings.share_assigned,
-        "profiles": {
-            "neighbours": settings.profile_neighbours,
-            "prior": settings.profile_prior,
-            "components": settings.profile_components,
-        },
+        "profiles": _pooling(settings),
         "test_view": view_name(settings.test_view),
         "trained_on": run.inputs["graph"].digest,
     }
     (run.directory / "model.json").write_text(json.dumps(description, indent=1) + "\n")
     return _summary(run.directory, result=result, negatives=negatives, cut=cut, settings=settings)
+
+
+def prepare(run: StageRun) -> Training:
+    """What is trained on what: a new model, the training blocks, and the held-out ring of the validation blocks."""
+    settings: ModelSettings = run.settings
+    if settings.artifact is not None:
+        raise UserError("model.artifact names a finished model, so that nothing is trained; leave it empty to train.")
+    graph = load_graph(run.inputs["graph"].directory)
+    tiles, splits = load_tiles(run.inputs["tiles"].directory), load_splits(run.inputs["splits"].directory)
+    torch.manual_seed(settings.seed)
+    model = Segger(len(graph.genes), **{name: getattr(settings, name) for name in SIZES})
+    model.standardise(torch.from_numpy(graph.views[FULL].features[splits.nucleus == SPLITS.index("train")]))
+    samples = training_samples(graph, tiles=tiles, splits=splits, settings=settings, mask=model.mask)
+    weights = {"ring": settings.ring_weight, "inner": settings.inner_weight, "gene": settings.gene_weight}
+    return Training(
+        task=SeggerTask(model, weights=weights, link_loss=settings.link_loss),
+        train=samples["train"],
+        validation=samples["validation"],
+        fingerprint={name: artifact.digest for name, artifact in run.inputs.items()},
+    )
 
 
 def take_over(source: Path, directory: Path, *, views: list[str]) -> Summary:
@@ -117,7 +133,7 @@ def take_over(source: Path, directory: Path, *, views: list[str]) -> Summary:
 def training_samples(
     graph: Graph, *, tiles: Tiles, splits: Splits, settings: ModelSettings, mask: int
 ) -> dict[str, TileSamples]:
-    """Samples to train on, to validate on (held-out ring), and to tune the cut on (whole nuclei, validation blocks).
+    """Samples to train on, and to validate on (held-out ring).
 
     Profiles pool nuclei of the training blocks only, so that nothing of another split reaches the model.
     """
@@ -125,29 +141,50 @@ def training_samples(
     judged = view_name(settings.validation_view)
     if not (splits.nucleus == SPLITS.index("train")).any():
         raise UserError("model: no nucleus lies in the training blocks; raise splits.train or give a larger sample.")
-    pooling: dict[str, Any] = {
+    pooling = _pooling(settings)
+    profiles = {view: profiles_of(graph, view=view, splits=splits, **pooling) for view in {*views, judged}}
+    common = {**_drawing(graph, settings=settings, mask=mask), "tiles": tiles, "splits": splits, "profiles": profiles}
+    train, validation = splits.tiles_of("train"), splits.tiles_of("validation")
+    held_out = {judged: 1.0, FULL: 1.0}
+    return {
+        "train": TileSamples(graph, chosen=train, views=views, **common),
+        "validation": TileSamples(graph, chosen=validation, views=held_out, folds=settings.validation_folds, **common),
+    }
+
+
+def calibration_samples(
+    graph: Graph, *, tiles: Tiles, splits: Splits, settings: ModelSettings, mask: int
+) -> TileSamples:
+    """Samples to tune the cut on: whole nuclei in the validation blocks.
+
+    The cut uses no labels; it must mean the same as in prediction, where profiles pool all nuclei of a sample.
+    """
+    return TileSamples(
+        graph,
+        tiles=tiles,
+        chosen=splits.tiles_of("validation"),
+        splits=None,
+        views={FULL: 1.0},
+        profiles={FULL: profiles_of(graph, view=FULL, **_pooling(settings))},
+        folds=settings.validation_folds,
+        **_drawing(graph, settings=settings, mask=mask),
+    )
+
+
+def _pooling(settings: ModelSettings) -> dict[str, Any]:
+    return {
         "neighbours": settings.profile_neighbours,
         "prior": settings.profile_prior,
         "components": settings.profile_components,
     }
-    profiles = {view: profiles_of(graph, view=view, splits=splits, **pooling) for view in {*views, judged}}
-    common: dict[str, Any] = {
-        "tiles": tiles,
-        "splits": splits,
-        "profiles": profiles,
+
+
+def _drawing(graph: Graph, *, settings: ModelSettings, mask: int) -> dict[str, Any]:
+    return {
         "tokens": np.arange(len(graph.genes)),
         "mask": mask,
         "negatives": Negatives(settings.neg_ratio, settings.hard_share, settings.near_share),
         "mask_share": settings.mask_share,
-    }
-    # The cut uses no labels; it must mean the same as in prediction, where profiles pool all nuclei of a sample.
-    as_in_prediction = {**common, "splits": None, "profiles": {FULL: profiles_of(graph, view=FULL, **pooling)}}
-    folds = settings.validation_folds
-    validation = splits.tiles_of("validation")
-    return {
-        "train": TileSamples(graph, chosen=splits.tiles_of("train"), views=views, **common),
-        "validation": TileSamples(graph, chosen=validation, views={judged: 1.0, FULL: 1.0}, folds=folds, **common),
-        "calibration": TileSamples(graph, chosen=validation, views={FULL: 1.0}, folds=folds, **as_in_prediction),
     }
 
 

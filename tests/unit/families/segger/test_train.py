@@ -18,7 +18,7 @@ from ml_core.errors import UserError
 from ml_core.families.segger import train
 from ml_core.families.segger.data import FULL
 from ml_core.families.segger.family import FAMILY, MODEL
-from ml_core.families.segger.samples import profiles_of
+from ml_core.families.segger.samples import TileSamples, profiles_of
 from ml_core.families.segger.settings import ModelSettings
 from ml_core.stages import Outcome, run_stage
 from ml_core.training.interrupt import Interrupted
@@ -104,17 +104,23 @@ def test_the_artifact_holds_the_model_its_logs_and_what_prediction_needs(finishe
 # ---------------------------------------------------------------- what is trained on what
 
 
+def all_samples(tiny: Tiny) -> dict[str, TileSamples]:
+    sample = {"tiles": tiny.tiles, "splits": tiny.splits, "settings": tiny_settings("model"), "mask": 40}
+    return {
+        **train.training_samples(tiny.graph, **sample),
+        "calibration": train.calibration_samples(tiny.graph, **sample),
+    }
+
+
 def test_the_view_of_the_ring_test_is_never_trained_or_validated_on(tiny: Tiny) -> None:
-    settings = tiny_settings("model")
-    samples = train.training_samples(tiny.graph, tiles=tiny.tiles, splits=tiny.splits, settings=settings, mask=40)
+    samples = all_samples(tiny)
     assert set(samples["train"].views) == {FULL, "0.40", "0.60"}
     assert set(samples["validation"].views) == {FULL, "0.60"}
     assert all("0.50" not in each.profiles for each in samples.values())
 
 
 def test_each_split_is_sampled_from_its_own_tiles_and_profiles_pool_training_nuclei_only(tiny: Tiny) -> None:
-    settings = tiny_settings("model")
-    samples = train.training_samples(tiny.graph, tiles=tiny.tiles, splits=tiny.splits, settings=settings, mask=40)
+    samples = all_samples(tiny)
     of = {"train": "train", "validation": "validation", "calibration": "validation"}
     for name, split in of.items():
         assert samples[name].chosen.tolist() == tiny.splits.tiles_of(split).tolist()
