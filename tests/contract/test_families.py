@@ -36,7 +36,7 @@ TRAINING = [(family, stage) for family in FAMILIES for stage in family.stages if
 
 BATCH = 4  # samples of the batch that is overfitted, and of the one that is split
 STEPS = 100  # in which one batch must be overfitted
-LEARNT = 0.5  # the share of the first loss below which it counts as overfitted
+LEARNT = 0.2  # the share of the first loss below which it counts as overfitted
 STOPS = (0.1, 0.3, 0.3, 0.2)  # shares of a whole training between one stop and the next
 EQUAL = 1e-5  # relative, between a batch and its parts
 
@@ -138,7 +138,6 @@ def test_one_batch_of_all_classes_is_overfitted(trained: Trained) -> None:
     trained.fit("one", one, arguments={"recorder": kept}, samples_per_epoch=STEPS * len(batch), **changes)
     first, last = kept.steps[0]["loss"], np.mean([row["loss"] for row in kept.steps[-5:]])
     assert len(kept.steps) == STEPS
-    print(first, last)
     assert last < LEARNT * first, f"the loss only fell from {first:.4g} to {last:.4g}"
 
 
