@@ -18,6 +18,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAINING = "tests/unit/training"
+FIND = "tests/unit/training/test_find.py"
+CONTRACT = "tests/contract/test_families.py"
 SEGGER = "tests/unit/families/segger"
 
 
@@ -191,6 +193,77 @@ FAULTS = [
         'store.rewrite_record(path, {**record, "state": {**record["state"], "resume_count": state.resume_count}})',
         "",
         (f"{TRAINING}/test_start.py::test_a_run_that_dies_at_once_is_counted_too",),
+    ),
+    Fault(
+        "find: the task itself is trained",
+        "training/find.py",
+        "copy.deepcopy(training.task)",
+        "training.task",
+        (f"{FIND}::test_the_model_an_optimizer_and_all_generators_are_bit_equal_afterwards",),
+    ),
+    Fault(
+        "find: the generators are left where they are",
+        "training/find.py",
+        "        restore_generators(before, device)",
+        "        pass",
+        (f"{FIND}::test_the_model_an_optimizer_and_all_generators_are_bit_equal_afterwards",),
+    ),
+    Fault(
+        "find: totals with and without a term are compared",
+        "training/find.py",
+        "weights.get(term, 1.0) * values[latest]",
+        "weights.get(term, 1.0) * np.array([step.get(term, 0.0) for step in self.terms])",
+        (f"{FIND}::test_a_term_that_a_window_lacks_counts_with_its_value_before",),
+    ),
+    Fault(
+        "find: a smoothed loss that lags",
+        "training/find.py",
+        "i - reach) : i + reach + 1]",
+        "i - 2 * reach) : i + 1]",
+        (f"{FIND}::test_the_steepest_point_and_the_lowest_are_found_under_noise",),
+    ),
+    Fault(
+        "find: every error is a full memory",
+        "training/find.py",
+        "        if not out_of_memory(error):\n",
+        "        if False:\n",
+        (f"{FIND}::test_another_error_is_not_taken_for_a_full_memory",),
+    ),
+    Fault(
+        "find: Ctrl-C ends a search as if it were done",
+        "training/find.py",
+        "            if not should_stop():\n",
+        "            if False:\n",
+        (f"{FIND}::test_ctrl_c_is_not_taken_for_the_end_of_a_search",),
+    ),
+    Fault(
+        "find: the advice forgets reference_batch_size",
+        "finders.py",
+        "reference / settings.window_size",
+        "1.0",
+        (f"{SEGGER}/test_finders.py::test_a_reference_batch_size_is_taken_out_of_the_advice",),
+    ),
+    Fault(
+        "segger: a loss term counts transcripts that are no targets",
+        "families/segger/task.py",
+        'int(batch["free"].sum())',
+        'len(batch["free"]) * int(batch["free"].any())',
+        (f"{CONTRACT}::test_a_split_batch_is_the_whole_batch",),
+    ),
+    Fault(
+        "segger: nothing is learnt",
+        "families/segger/task.py",
+        "        return self._losses(batch, forward(batch))",
+        "        frozen = [p.sum() * 0 for p in self.model.parameters()]\n"
+        "        return {n: v.detach() + sum(frozen) for n, v in self._losses(batch, forward(batch)).items()}",
+        (f"{CONTRACT}::test_one_batch_of_all_classes_is_overfitted",),
+    ),
+    Fault(
+        "segger: another input is the same training",
+        "families/segger/train.py",
+        "fingerprint={name: artifact.digest for name, artifact in run.inputs.items()},",
+        "fingerprint={},",
+        (f"{SEGGER}/test_finders.py::test_what_a_stage_would_train_is_what_it_trains",),
     ),
     Fault(
         "segger: a judged transcript shows its own gene",
