@@ -1,7 +1,7 @@
-"""What every family promises, on its smallest simulated run (`Family.smallest`), in one process.
+"""What every family promises, on its smallest simulated run (`Family.smallest`).
 
-The first half is asked of each stage that trains, by way of what it would train (`Stage.training`); the second half of
-each family. A new family is found by itself. What several processes must keep stands elsewhere: it needs a launcher.
+The first half is asked of each stage that trains, by way of what it would train (`Stage.training`), in one process and
+in two; the second half of each family. A new family is found by itself.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor, nn
@@ -22,14 +23,15 @@ from torch import Tensor, nn
 from ml_core.errors import NotFinite
 from ml_core.families import find_families
 from ml_core.stages import Stage
-from ml_core.training.checkpoint import load_weights
+from ml_core.training.checkpoint import CheckpointStore, load_weights
 from ml_core.training.interrupt import Interrupted
 from ml_core.training.plan import plan_epochs
 from ml_core.training.state import FitResult
 from ml_core.training.task import Batch, Samples, Training
 from ml_core.training.trainer import fit
 from tests.contract.conftest import SmallestRun
-from tests.unit.training.toy import Kept, StopAtCheck, assert_same_training, assert_same_weights
+from tests.unit.training.ranks import run_ranks
+from tests.unit.training.toy import TIMES, Kept, StopAtCheck, assert_same_training, assert_same_weights
 
 FAMILIES = list(find_families().values())
 TRAINING = [(family, stage) for family in FAMILIES for stage in family.stages if stage.trains]
@@ -249,6 +251,58 @@ def test_nan_in_a_batch_stops_before_the_update_and_names_it(trained: Trained) -
     saved, left = load_weights(last), training.task.model.state_dict()
     assert all(torch.equal(left[name], saved[name]) for name in saved)
     assert all(torch.isfinite(tensor.float()).all() for tensor in left.values())
+
+
+# ---------------------------------------------------------------- two processes
+
+
+def test_two_processes_give_the_curve_of_one(trained: Trained) -> None:
+    changes = {"max_epochs": 3, "batch_size": 3, "accumulate_batches": 1}  # the ranks have two samples and one
+
+    def train(name: str) -> None:
+        training, kept = trained.training(**changes), Kept()
+        without_dropout(training.task.model)
+        try:
+            trained.fit(name, training, arguments={"recorder": kept}, **changes)
+        finally:
+            if kept.steps:
+                (trained.folder / f"{name}.json").write_text(json.dumps([kept.steps, kept.epochs]))
+
+    train("alone")
+    assert run_ranks(lambda rank: train("together")) == [0, 0]
+    alone, together = (json.loads((trained.folder / f"{name}.json").read_text()) for name in ("alone", "together"))
+    for ours, theirs in zip(alone, together, strict=True):
+        assert len(ours) == len(theirs)
+        for left, right in zip(ours, theirs, strict=True):
+            losses = [name for name in left if name.endswith("loss")]
+            assert losses
+            rounding = 1e-6 * max(abs(left[name]) for name in losses)  # a term may cross zero
+            assert [right[name] for name in losses] == pytest.approx([left[name] for name in losses], abs=rounding)
+            assert right["learning_rate"] == left["learning_rate"]
+
+
+def test_two_processes_stopped_again_and_again_are_bit_equal_to_two_that_were_not(
+    trained: Trained, whole: Whole
+) -> None:
+    def train(name: str, stop: float | None = None) -> None:
+        asked = StopAtCheck(10**9 if stop is None else max(2, round(stop * whole.checks)))
+        trained.fit(name, trained.training(), arguments={"should_stop": asked}, num_workers=2)
+
+    assert run_ranks(lambda rank: train("whole-2")) == [0, 0]
+    for share in STOPS:
+        errors = trained.folder / "errors"
+        assert run_ranks(lambda rank, share=share: train("cut-2", share), errors=errors) == [1, 1]
+        assert (errors / "1").read_text().startswith("Interrupted")
+    assert run_ranks(lambda rank: train("cut-2")) == [0, 0]
+    left, right = (
+        CheckpointStore(trained.folder / name / "checkpoints", keep_top=0, mode="min") for name in ("whole-2", "cut-2")
+    )
+    assert_same_training(left.require("last"), right.require("last"))
+    rows = [
+        pd.read_csv(trained.folder / name / "logs" / "steps.csv").drop(columns=list(TIMES))
+        for name in ("whole-2", "cut-2")
+    ]
+    pd.testing.assert_frame_equal(*rows)
 
 
 # ---------------------------------------------------------------- what is handed on
