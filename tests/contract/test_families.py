@@ -105,25 +105,25 @@ def whole(trained: Trained, wholes: dict[str, Whole]) -> Whole:
 # ---------------------------------------------------------------- what is learnt
 
 
-class OneBatch:
-    """The first samples, in every epoch as they are seen in one."""
+class AsInEpoch:
+    """The first `size` samples, in every epoch as they are seen in one."""
 
-    def __init__(self, samples: Samples, *, epoch: int) -> None:
-        self.samples, self.epoch = samples, epoch
+    def __init__(self, samples: Samples, *, epoch: int, size: int) -> None:
+        self.samples, self.epoch, self.size = samples, epoch, size
 
     def __len__(self) -> int:
-        return min(BATCH, len(self.samples))
+        return self.size
 
     def fetch(self, indices: np.ndarray, *, seed: int, epoch: int) -> Batch:
         return self.samples.fetch(np.sort(indices), seed=0, epoch=self.epoch)
 
 
-def batch_of_all_classes(training: Training) -> OneBatch:
+def batch_of_all_classes(training: Training) -> AsInEpoch:
     """One in which each loss term has targets and no metric is NaN, as it is where there is one class only."""
     task = training.task
     task.model.eval()
     for epoch in range(20):
-        chosen = OneBatch(training.train, epoch=epoch)
+        chosen = AsInEpoch(training.train, epoch=epoch, size=min(BATCH, len(training.train)))
         batch = chosen.fetch(np.arange(len(chosen)), seed=0, epoch=0)
         with torch.no_grad():
             metrics = task.metrics(task.predictions(batch))
@@ -144,7 +144,7 @@ def test_one_batch_of_all_classes_is_overfitted(trained: Trained) -> None:
 
 
 def test_a_split_batch_is_the_whole_batch(trained: Trained) -> None:
-    """Gradients at weights that stand still: two whole windows and a tail of three samples, split three ways."""
+    """Gradients of all loss terms at weights that stand still: two whole windows and a tail of three samples."""
     frozen_in_place = {"learning_rate": 1e-12, "schedule": "constant", "weight_decay": 0.0, "clip_norm": None}
     changes = {**frozen_in_place, "max_epochs": 1, "samples_per_epoch": 2 * BATCH + BATCH - 1}
 
@@ -152,7 +152,8 @@ def test_a_split_batch_is_the_whole_batch(trained: Trained) -> None:
         split = {**changes, "batch_size": batch_size, "accumulate_batches": BATCH // batch_size}
         training, kept = trained.training(**split), Kept()
         without_dropout(training.task.model)
-        training = dataclasses.replace(training, validation=None)
+        seen = AsInEpoch(training.train, epoch=batch_of_all_classes(training).epoch, size=len(training.train))
+        training = dataclasses.replace(training, train=seen, validation=None)
         trained.fit(f"of-{batch_size}", training, arguments={"recorder": kept}, **split)
         named = training.task.model.named_parameters()
         return kept.steps, {name: p.grad.clone() for name, p in named if p.grad is not None}
