@@ -35,7 +35,10 @@ def setting(
 
 
 class Settings(pydantic.BaseModel):
-    """Base of every stage's settings. Fields are flat (str, int, float, bool, Literal, Optional and lists of those)."""
+    """Base of every stage's settings.
+
+    Fields are flat: str, int, float, bool, Literal, Optional, lists of those, and dicts of those by name.
+    """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", validate_default=True)
 

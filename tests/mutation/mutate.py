@@ -51,8 +51,8 @@ FAULTS = [
     Fault(
         "generators are not restored",
         "training/start.py",
-        'restore_generators(checkpoint.training["generators"], device)',
-        "",
+        "restore_generators(states[processes.rank], device)",
+        "pass",
         (f"{TRAINING}/test_trainer.py::test_a_run_that_was_stopped_and_resumed_is_bit_equal_to_one_that_was_not",),
     ),
     Fault(
@@ -112,6 +112,57 @@ FAULTS = [
         "        restore_generators(before, device)",
         "        pass",
         (f"{TRAINING}/test_trainer.py::test_validation_disturbs_nothing",),
+    ),
+    Fault(
+        "each rank divides by its own targets",
+        "training/trainer.py",
+        "self._agree([sum(c[t] for c in counts) for t in self.terms])",
+        "[self._agree([]) or sum(c[t] for c in counts) for t in self.terms]",
+        (f"{TRAINING}/test_processes.py::test_ranks_together_give_the_curve_of_one_process",),
+    ),
+    Fault(
+        "gradients stay with their rank",
+        "training/processes.py",
+        "            dist.all_reduce(flat)\n",
+        "",
+        (f"{TRAINING}/test_processes.py::test_ranks_together_give_the_curve_of_one_process",),
+    ),
+    Fault(
+        "every rank takes the whole window",
+        "training/processes.py",
+        "np.array_split(items, self.size)[self.rank]",
+        "items",
+        (f"{TRAINING}/test_plan.py::test_the_ranks_parts_of_a_window_are_the_window",),
+    ),
+    Fault(
+        "a stop concerns only the rank that was asked",
+        "training/trainer.py",
+        "        if stops:\n",
+        "        if asked:\n",
+        (f"{TRAINING}/test_processes.py::test_a_stop_asked_of_one_rank_stops_all_with_one_checkpoint",),
+    ),
+    Fault(
+        "only the first rank's generators are saved",
+        "training/start.py",
+        '"generators": processes.gather(capture_generators(device)),',
+        '"generators": [processes.gather(capture_generators(device))[0]],',
+        (
+            f"{TRAINING}/test_processes.py::test_a_run_stopped_and_resumed_by_two_ranks_is_bit_equal_to_their_uninterrupted_one",
+        ),
+    ),
+    Fault(
+        "validation sees one rank's part",
+        "training/validation.py",
+        "of_ranks = processes.collect(judged)",
+        "of_ranks = processes.collect(judged) and [judged] * processes.size",
+        (f"{TRAINING}/test_processes.py::test_ranks_together_give_the_curve_of_one_process",),
+    ),
+    Fault(
+        "batch norm's statistics differ from rank to rank",
+        "training/trainer.py",
+        "        self.processes.average_statistics(self.task.model)\n",
+        "",
+        (f"{TRAINING}/test_processes.py::test_each_rank_draws_its_own_dropout_and_batch_norm_stays_equal",),
     ),
     Fault(
         "a window broken off is not undone",
@@ -311,8 +362,8 @@ FAULTS = [
     Fault(
         "segger: the user's cut is not used",
         "families/segger/predict.py",
-        'description["score_cut"] if settings.score_cut is None else settings.score_cut',
-        'description["score_cut"]',
+        "tuned if settings.score_cut is None else settings.score_cut",
+        "tuned",
         (f"{SEGGER}/test_predict.py::test_a_cut_of_ones_own_overrides_the_models",),
     ),
     Fault(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from ml_core.launch.folder import SPEC, Spec, new_folder, read_first_error
 from ml_core.launch.rank import be_quiet, is_lost_connection, own_rank, report, take_part
-from ml_core.launch.watch import Watch
+from ml_core.launch.watch import Watch, WatchFolder
 from ml_core.stages import Family, Silent, Stage, StageRun
 from ml_core.summary import Summary
 
@@ -37,7 +37,7 @@ def leading() -> Iterator[None]:
     """Within, the others wait to be told what to take part in; at its end they end."""
     from ml_core.training.processes import Processes
 
-    with Watch(None):
+    with Watch():
         processes = Processes.join()
         try:
             yield
@@ -56,7 +56,7 @@ def lead(family: Family, stage: Stage, run: StageRun) -> Summary:
     processes = Processes.join()
     processes.broadcast(str(folder / SPEC))
     try:
-        with Watch(folder, at_end=lambda: _tell(folder)):
+        with WatchFolder(folder, last_words=lambda: _tell(folder)):
             summary: Summary = family.resolve(stage.run)(run)
             return summary
     except BaseException as error:
@@ -76,12 +76,12 @@ def follow() -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):  # while it waits, rank 0 decides; while it trains, training answers
         signal.signal(number, signal.SIG_IGN)
-    with Watch(None):
+    with Watch():
         processes = Processes.join()
         while (named := _next_spec(processes)) is not None:
             spec_path = Path(named)
             be_quiet(spec_path.parent, own_rank())
-            with Watch(spec_path.parent):
+            with WatchFolder(spec_path.parent):
                 try:
                     take_part(spec_path, Silent())
                 except BaseException as error:

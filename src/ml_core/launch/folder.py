@@ -24,7 +24,7 @@ from ml_core.summary import Summary
 PREFIX = "processes-"
 SPEC, RESULT, AGENT_LOG = "spec.json", "result.json", "agent.txt"
 FIRST_ERROR, DEATHS = "first_error.json", "deaths.json"
-PARENT_LIVES, RANKS_LIVE = "parent.lock", "ranks.lock"
+PARENT_LIVES = "parent.lock"
 SECONDS_TO_END = 30  # for ranks whose torchrun or parent is gone; see watch.py
 
 Kind = Literal["user", "interrupted", "at_once", "lost", "fault"]
@@ -48,7 +48,7 @@ def wait_for_ranks(folder: Path) -> None:
     Usually they are gone before torchrun; they save first when torchrun or the parent was killed.
     """
     until = time.monotonic() + SECONDS_TO_END
-    while is_alive(folder / RANKS_LIVE):
+    while any(is_alive(lock) for lock in rank_locks(folder)):
         if time.monotonic() > until:
             raise UserError(
                 f"{folder.parent}: processes of a training still run there although the one that started them is gone; "
@@ -110,7 +110,7 @@ def read_result(folder: Path) -> tuple[Summary, str] | None:
 
 @dataclass(frozen=True)
 class FirstError:
-    """Why a rank could not go on. `message` is a sentence, or an interruption's cause; kind `lost`: another rank died."""
+    """Why a rank could not go on. `message` is a sentence or an interruption's cause; kind `lost`: another rank died."""
 
     rank: int
     kind: Kind
@@ -175,23 +175,38 @@ def read_deaths(folder: Path) -> dict[int, int]:
 
 
 @contextmanager
-def alive(path: Path, *, alone: bool = False) -> Iterator[None]:
-    """Within, whoever asks `is_alive(path)` gets yes. It ends with the process however that ends, as a pid does not."""
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+def alive(lock: Path) -> Iterator[None]:
+    """Within, `is_alive(lock)` is true for other processes.
+
+    The lock goes with the process, however that ends: unlike a pid, which outlives it as a zombie's or is given anew.
+    The file goes only with an orderly end. One without a living process is that of a process that was killed.
+    """
+    aside = lock.with_name(f".{lock.name}")
+    with aside.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        aside.rename(lock)
         yield
+        lock.unlink(missing_ok=True)
 
 
-def is_alive(path: Path) -> bool:
-    """Whether a process is `alive` there. Not for the one who is."""
+def is_alive(lock: Path) -> bool:
+    """Whether a process is `alive` there. Not for that process itself."""
     try:
-        with path.open("r") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with lock.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False
     except BlockingIOError:
         return True
     return False
+
+
+def rank_lock(folder: Path, rank: int) -> Path:
+    return folder / f"rank-{rank}.lock"
+
+
+def rank_locks(folder: Path) -> list[Path]:
+    return list(folder.glob("rank-*.lock"))
 
 
 def _write_whole(path: Path, content: Any) -> None:

@@ -84,7 +84,7 @@ def run_in_processes(family: Family, stage: Stage, run: StageRun, *, count: int,
     log.info("%s %s: starts %d processes", family.name, stage.name, count)
     try:
         try:
-            with alive(folder / PARENT_LIVES, alone=True):
+            with alive(folder / PARENT_LIVES):
                 start(_command(folder, count=count, worker=start.worker), _environment(count))
         except BaseException:
             wait_for_ranks(folder)

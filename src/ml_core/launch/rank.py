@@ -9,14 +9,14 @@ import tempfile
 from pathlib import Path
 
 from ml_core.launch.folder import (
-    RANKS_LIVE,
     Spec,
     alive,
+    rank_lock,
     record_error,
     wait_for_first_error,
     write_result,
 )
-from ml_core.launch.watch import Watch
+from ml_core.launch.watch import WatchFolder
 from ml_core.stages import Silent, StageRun, Watcher
 from ml_core.summary import Summary
 
@@ -34,7 +34,7 @@ def work(spec_path: Path, watcher: Watcher | None = None) -> None:
         signal.signal(number, signal.default_int_handler)
     if rank:
         be_quiet(folder, rank)
-    with alive(folder / RANKS_LIVE), Watch(folder, parent=True):
+    with alive(rank_lock(folder, rank)), WatchFolder(folder, rank=rank):
         try:
             from ml_core.training.processes import Processes
 

@@ -163,19 +163,26 @@ class CheckpointStore:
 def load_weights(directory: Path) -> dict[str, Tensor]:
     """Weights and buffers by name, on the CPU, for `model.load_state_dict`.
 
-    `directory` is a checkpoint or an artifact that holds model.safetensors, or a run, whose best model is taken. Raises
-    UserError if there are none, or if the file is damaged.
+    Raises UserError if there are none, or if the file is damaged.
+    """
+    return _read_tensors(weights_file(directory))
+
+
+def weights_file(directory: Path) -> Path:
+    """The weights in a checkpoint or an artifact that holds model.safetensors, or in a run, whose best model is taken.
+
+    Raises UserError if there are none.
     """
     file = directory / WEIGHTS
-    if not file.exists():
-        index = _read_index(directory / "checkpoints" / INDEX)
-        best = index.best_metric or index.last
-        if best is None:
-            raise UserError(
-                f"{directory}: holds no {WEIGHTS} and no finished checkpoint; give the directory of a trained model."
-            )
-        file = directory / "checkpoints" / best / WEIGHTS
-    return _read_tensors(file)
+    if file.exists():
+        return file
+    index = _read_index(directory / "checkpoints" / INDEX)
+    best = index.best_metric or index.last
+    if best is None:
+        raise UserError(
+            f"{directory}: holds no {WEIGHTS} and no finished checkpoint; give the directory of a trained model."
+        )
+    return directory / "checkpoints" / best / WEIGHTS
 
 
 def cpu_copies(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import os
+import platform
 import resource
 import sys
 
@@ -12,6 +15,9 @@ from ml_core.errors import UserError
 from ml_core.training.settings import TrainingSettings
 
 log = logging.getLogger("ml_core.training")
+
+CUDA_OPTIONS = "PYTORCH_CUDA_ALLOC_CONF"
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
 
 def choose_device(requested: str) -> tuple[torch.device, str]:
@@ -35,12 +41,16 @@ def choose_device(requested: str) -> tuple[torch.device, str]:
 
 
 def prepare_process(settings: TrainingSettings) -> None:
-    """Threads and determinism: the settings that hold for the whole process, set in this one place and logged."""
+    """Threads, determinism and allocators: what holds for the whole process, set in this one place and logged."""
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     torch.use_deterministic_algorithms(settings.deterministic)
     torch.backends.cudnn.benchmark = not settings.deterministic
     log.info("%d threads, deterministic kernels only: %s", torch.get_num_threads(), settings.deterministic)
+    if settings.expandable_segments:
+        _let_segments_grow()
+    if settings.allocator == "keep":
+        _keep_freed_memory()
 
 
 def memory_gb(device: torch.device) -> float:
@@ -51,6 +61,29 @@ def memory_gb(device: torch.device) -> float:
         return torch.mps.driver_allocated_memory() / 1e9
     unit = 1 if sys.platform == "darwin" else 1024  # getrusage counts bytes on macOS, kilobytes elsewhere
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+
+
+def _let_segments_grow() -> None:
+    """CUDA's allocator reads its options once, at its first allocation."""
+    option = "expandable_segments:True"
+    present = os.environ.get(CUDA_OPTIONS, "")
+    if option in present:
+        return
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        log.warning("expandable_segments has no effect: this process has used CUDA already; start a new one")
+        return
+    os.environ[CUDA_OPTIONS] = f"{present},{option}" if present else option
+    log.info("CUDA's memory segments may grow (%s=%s)", CUDA_OPTIONS, os.environ[CUDA_OPTIONS])
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc hold freed blocks: by default it gives each large tensor back, and faults it in anew at 2 GB/s."""
+    if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
+        log.warning("allocator: keep has no effect: it needs Linux with glibc, this is %s", platform.platform())
+        return
+    mallopt = ctypes.CDLL(None).mallopt
+    done = mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    log.info("freed CPU memory is kept for the next tensor: %s", "yes" if done else "glibc refused")
 
 
 def _problem(name: str) -> str | None:

@@ -19,6 +19,11 @@ def seed_generators(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def seed_rank(seed: int, rank: int) -> None:
+    """Seed as `seed_generators`, but with numbers of its own for each rank above 0: their dropout must differ."""
+    seed_generators(seed if rank == 0 else int(np.random.SeedSequence([seed, rank]).generate_state(1)[0]))
+
+
 def capture_generators(device: torch.device) -> dict[str, Any]:
     """The state of every global generator, as types that `torch.load(weights_only=True)` accepts."""
     kind, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002

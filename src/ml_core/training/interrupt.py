@@ -48,12 +48,11 @@ class StopRequest:
         self._signal: str | None = None
         self._asked_at = 0.0
 
-    def check(self) -> None:
-        """Raise StopAsked if a stop was asked for."""
-        if self._signal is not None:
-            raise StopAsked(self._signal)
-        if self._should_stop is not None and self._should_stop():
-            raise StopAsked("the caller")
+    def asked(self) -> str | None:
+        """Who asked for a stop, if somebody did."""
+        if self._signal is None and self._should_stop is not None and self._should_stop():
+            return "the caller"
+        return self._signal
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():

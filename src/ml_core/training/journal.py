@@ -25,7 +25,7 @@ log = logging.getLogger("ml_core.training")
 
 
 class Journal:
-    """Keeps the time of a run and tells its recorders. It reads the state and changes nothing."""
+    """Keeps the time of a run and tells its recorders, none if `silent`. It reads the state and changes nothing."""
 
     def __init__(
         self,
@@ -36,10 +36,12 @@ class Journal:
         steps_per_epoch: int,
         device: torch.device,
         recorder: Recorder | None,
+        silent: bool = False,
     ) -> None:
         self._settings = settings
         self._device = device
-        self._recorder = Recorders(list(_observers(directory, state, settings, steps_per_epoch, recorder)))
+        observers = [] if silent else list(_observers(directory, state, settings, steps_per_epoch, recorder))
+        self._recorder = Recorders(observers)
         self._began = time.perf_counter()
         self._first_epoch = state.epoch
         self._seconds_before = state.seconds
@@ -54,19 +56,19 @@ class Journal:
         return state.step % self._settings.log_every_steps == 0 or state.validation_pending
 
     def step(
-        self, state: TrainState, losses: Row, *, running_loss: float, learning_rate: float, gradient_norm: float
+        self, state: TrainState, losses: Row, *, running_loss: float, learning_rates: Row, gradient_norm: float
     ) -> None:
         """One optimizer step: its losses, and the epoch's mean loss so far."""
         row = {"epoch": state.epoch + 1, "step": state.step, **losses, "running_loss": running_loss}
         row["epoch_step"] = math.ceil(state.position / self._settings.window_size)
-        row |= {"learning_rate": learning_rate, "gradient_norm": gradient_norm, **self._pace(state, self._step_mark)}
+        row |= {**learning_rates, "gradient_norm": gradient_norm, **self._pace(state, self._step_mark)}
         self._step_mark = (state.samples, row["seconds"])
         self._recorder.step(row)
 
-    def epoch(self, state: TrainState, values: Row, *, learning_rate: float, better: bool) -> Row:
+    def epoch(self, state: TrainState, values: Row, *, learning_rates: Row, better: bool) -> Row:
         """One epoch: its row, recorded and logged."""
         number = state.epoch + 1
-        row = {"epoch": number, "step": state.step, **values, "learning_rate": learning_rate}
+        row = {"epoch": number, "step": state.step, **values, **learning_rates}
         row |= self._pace(state, self._epoch_mark)
         self._epoch_mark = (state.samples, row["seconds"])
         self._recorder.epoch(row)
@@ -77,7 +79,7 @@ class Journal:
         log.info(
             "epoch %d/%d: train_loss %.4g%s%s, learning rate %.3g, %.0f samples/s, at most %s to go",
             *(number, self._settings.max_epochs, values["train_loss"], f", {told}" if told else ""),
-            *(" (best so far)" if better else "", learning_rate, row["samples_per_second"], left),
+            *(" (best so far)" if better else "", row["learning_rate"], row["samples_per_second"], left),
         )
         return row
 

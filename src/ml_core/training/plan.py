@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,8 +62,24 @@ def plan_epochs(samples: Samples, *, seed: int, samples_per_epoch: int | None) -
     return EpochPlan(population, samples_per_epoch or population, seed, weights, own)
 
 
-def micro_batches(order: np.ndarray, *, start: int, window_size: int, batch_size: int) -> Iterator[list[np.ndarray]]:
-    """The windows of an epoch from sample `start` on: each the index arrays of one optimizer step's forward passes."""
+@dataclass(frozen=True)
+class Window:
+    """One optimizer step: how many samples it has in all, and the index arrays of this process' forward passes."""
+
+    size: int
+    batches: list[np.ndarray]
+
+
+def windows(
+    order: np.ndarray,
+    *,
+    start: int,
+    window_size: int,
+    batch_size: int,
+    share: Callable[[np.ndarray], np.ndarray] = lambda window: window,
+) -> Iterator[Window]:
+    """The windows of an epoch from sample `start` on. `share` takes this process' part of a window's samples."""
     for first in range(start, len(order), window_size):
         window = order[first : first + window_size]
-        yield [window[i : i + batch_size] for i in range(0, len(window), batch_size)]
+        own = share(window)
+        yield Window(len(window), [own[i : i + batch_size] for i in range(0, len(own), batch_size)])

@@ -22,8 +22,8 @@ class Recorder:
     """Told what happens; each method does nothing unless a subclass wants to know.
 
     A row of `step` has epoch, step, epoch_step, loss, <term>_loss, running_loss (the epoch's mean so far),
-    learning_rate, gradient_norm, samples_per_second, seconds, memory_gb; a row of `epoch` has train_* and val_*
-    instead of the losses.
+    learning_rate, learning_rate/<part> of parts that have their own, gradient_norm, samples_per_second, seconds,
+    memory_gb; a row of `epoch` has train_* and val_* instead of the losses.
     """
 
     def step(self, row: Row) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from pathlib import Path
+from typing import Any, Literal
 
 import pydantic
 
+from ml_core.artifacts import sha256
 from ml_core.settings import Settings, setting
 
 
@@ -59,6 +62,34 @@ class TrainingSettings(Settings):
         [],
         description="Parts that are not trained: modules or parameters by name, with wildcards (encoder.layers.*)",
     )
+    thaw_epochs: dict[str, int] = setting(
+        {},
+        description="An entry of frozen -> finished epochs after which that part is trained too",
+        unit="epochs",
+    )
+    learning_rates: dict[str, float] = setting(
+        {},
+        description="Modules or parameters by name, with wildcards -> their own highest learning rate, which follows "
+        "the same schedule; the first entry that names a parameter counts",
+    )
+
+    # ---- start from another model's weights
+    init_from: str | None = setting(
+        None,
+        description="A new run starts from these weights: the folder of a checkpoint, an artifact or a run; empty: "
+        "from scratch",
+    )
+    init_prefixes: dict[str, str] = setting(
+        {},
+        description="Beginning of a tensor's name there -> its beginning here, for instance encoder. -> base.; with "
+        "any given, only tensors under them are taken",
+    )
+    init_missing: list[str] = setting(
+        [], description="Tensors of this model that the weights need not have: names with wildcards (head.*)"
+    )
+    init_unexpected: list[str] = setting(
+        [], description="Tensors that are taken from there but fit nothing here, and are left out: names with wildcards"
+    )
 
     # ---- what is best, and when to stop
     monitor: str = setting(
@@ -98,11 +129,59 @@ class TrainingSettings(Settings):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
         "auto", description="Arithmetic; bf16 and fp16 mean mixed precision, auto takes what the device does well"
     )
+    skip_limit: int = setting(
+        10,
+        description="fp16: so many gradients in a row that are not finite end the run; no scale cures NaN in the data",
+        unit="optimizer steps",
+        ge=1,
+        affects_result=False,
+    )
+    compile: bool = setting(
+        False, description="Compile the model (torch.compile); needs a C++ compiler, equal within rounding"
+    )
     deterministic: bool = setting(
         False, description="Only deterministic kernels: slower on a GPU, the same bits each time"
     )
     threads: int | None = setting(
         None, description="CPU threads of PyTorch; empty: PyTorch's choice", unit="threads", ge=1, affects_result=False
+    )
+    nproc: int = setting(
+        1,
+        description="Processes that train together on this machine; the optimizer step stays the same, each takes its "
+        "share of it",
+        unit="processes",
+        ge=1,
+        affects_result=False,
+    )
+    gradient_checkpointing: bool = setting(
+        False,
+        description="Recompute the inner values of the task's `checkpointed` parts in the backward pass: less memory, "
+        "more time, the same bits",
+        affects_result=False,
+    )
+    on_oom: Literal["stop", "split"] = setting(
+        "stop",
+        description="Out of memory in training: stop with advice, or halve the samples of a forward pass and go on; "
+        "the optimizer step stays the same within rounding, unless the model has dropout or batch norm",
+        affects_result=False,
+    )
+    expandable_segments: bool = setting(
+        False,
+        description="CUDA: let memory segments grow, which wastes less where batches differ in size",
+        affects_result=False,
+    )
+    clear_cache_every_steps: int | None = setting(
+        None,
+        description="Give an accelerator's unused memory back this often; empty: never",
+        unit="optimizer steps",
+        ge=1,
+        affects_result=False,
+    )
+    allocator: Literal["system", "keep"] = setting(
+        "system",
+        description="CPU memory (Linux with glibc): keep holds freed memory for the next tensor instead of giving it "
+        "back to the system",
+        affects_result=False,
     )
     num_workers: int = setting(
         0,
@@ -151,6 +230,19 @@ class TrainingSettings(Settings):
         """Samples of one optimizer step."""
         return self.batch_size * self.accumulate_batches
 
+    def result_fields(self) -> dict[str, Any]:
+        """As always, but `init_from` counts by the weights there, and `learning_rates` by their order too.
+
+        Raises UserError if there are no weights.
+        """
+        fields = super().result_fields()
+        fields["learning_rates"] = [[pattern, rate] for pattern, rate in self.learning_rates.items()]
+        if self.init_from is not None:
+            from ml_core.training.checkpoint import weights_file  # imports torch
+
+            fields["init_from"] = sha256(weights_file(Path(self.init_from).expanduser()))
+        return fields
+
     @pydantic.field_validator("final_learning_rate")
     @classmethod
     def _falls(cls, value: float, info: pydantic.ValidationInfo) -> float:
@@ -161,11 +253,32 @@ class TrainingSettings(Settings):
             )
         return value
 
-    @pydantic.field_validator("frozen")
+    @pydantic.field_validator("frozen", "init_missing", "init_unexpected")
     @classmethod
     def _names_parts(cls, value: list[str]) -> list[str]:
         if any(not pattern.strip() for pattern in value):
             raise ValueError("each entry must name a module or parameter; take the empty entry out")
+        return value
+
+    @pydantic.field_validator("thaw_epochs")
+    @classmethod
+    def _thaws_what_is_frozen(cls, value: dict[str, int], info: pydantic.ValidationInfo) -> dict[str, int]:
+        frozen = info.data.get("frozen", list(value))
+        for part, epochs in value.items():
+            if part not in frozen:
+                raise ValueError(
+                    f"'{part}' is no entry of frozen ({', '.join(frozen) or 'which is empty'}); add it there"
+                )
+            if epochs < 1:
+                raise ValueError(f"'{part}' must be frozen for at least 1 epoch; otherwise take it out of frozen")
+        return value
+
+    @pydantic.field_validator("learning_rates")
+    @classmethod
+    def _rates_are_positive(cls, value: dict[str, float]) -> dict[str, float]:
+        for pattern, rate in value.items():
+            if not pattern.strip() or not 0 < rate < math.inf:
+                raise ValueError(f"'{pattern}' -> {rate:g} must name a part and be above 0; freeze what is not to move")
         return value
 
     @pydantic.field_validator("monitor_mode")

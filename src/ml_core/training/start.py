@@ -1,4 +1,4 @@
-"""Where a run begins: at its own checkpoint if there is one, otherwise from scratch; and what a checkpoint holds."""
+"""Where a run begins: at its own checkpoint, else at another model's weights, else from scratch; what it saves."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ from torch import nn
 from ml_core.errors import UserError
 from ml_core.settings import differences
 from ml_core.training.checkpoint import Checkpoint, CheckpointStore, cpu_copies
-from ml_core.training.generators import capture_generators, restore_generators, seed_generators
+from ml_core.training.generators import capture_generators, restore_generators, seed_rank
+from ml_core.training.initial import start_from
+from ml_core.training.optimizer import TrainedParts
 from ml_core.training.precision import Precision
+from ml_core.training.processes import Processes
 from ml_core.training.settings import TrainingSettings
 from ml_core.training.state import Row, TrainState
 
@@ -72,21 +75,27 @@ def begin(
     *,
     store: CheckpointStore,
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    parts: TrainedParts,
     precision: Precision,
     device: torch.device,
+    processes: Processes,
     settings: TrainingSettings,
     identity: dict[str, Any],
 ) -> Start:
-    """Load the run's last checkpoint into model, optimizer, scaler and generators; seed the generators for a new run.
+    """Load the run's last checkpoint into model, optimizer, scaler and generators.
+
+    A new run starts from the weights of `init_from` if there is one, and seeds the generators.
 
     Of a finished run only the state is read. Raises UserError when the run was made with other settings or another
     model, or was resumed too often without finishing an epoch; nothing on disk is changed then.
     """
     path = store.path("last")
     if path is None:
-        store.sweep()
-        seed_generators(settings.seed)
+        if processes.leads:
+            store.sweep()
+        if settings.init_from is not None:
+            start_from(model, Path(settings.init_from).expanduser(), settings)
+        seed_rank(settings.seed, processes.rank)
         return Start(TrainState(schedule_epochs=settings.max_epochs), [], None)
 
     record = store.read_record(path)
@@ -106,14 +115,16 @@ def begin(
         )
     checkpoint = store.load(path)
     model.load_state_dict(checkpoint.weights)
-    optimizer.load_state_dict(checkpoint.training["optimizer"])
+    parts.load_state_dict(checkpoint.training["optimizer"])
     if precision.scaler is not None and checkpoint.training["scaler"]:
         precision.scaler.load_state_dict(checkpoint.training["scaler"])
-    restore_generators(checkpoint.training["generators"], device)
+    _restore_generators(checkpoint.training["generators"], device, processes=processes, seed=settings.seed)
     state = state.replace(resume_count=state.resume_count + 1)
-    # Counted on disk before anything can fail: a run that dies at once must not be tried for ever.
-    store.rewrite_record(path, {**record, "state": {**record["state"], "resume_count": state.resume_count}})
-    store.sweep()
+    processes.barrier()  # every rank has read the record
+    if processes.leads:
+        # Counted on disk before anything can fail: a run that dies at once must not be tried for ever.
+        store.rewrite_record(path, {**record, "state": {**record["state"], "resume_count": state.resume_count}})
+        store.sweep()
     log.info(
         "going on from %s: epoch %d, step %d, resumption %d", path, state.epoch + 1, state.step, state.resume_count
     )
@@ -126,16 +137,17 @@ def compose(
     optimizer: torch.optim.Optimizer,
     precision: Precision,
     device: torch.device,
+    processes: Processes,
     settings: TrainingSettings,
     identity: dict[str, Any],
     state: TrainState,
     history: list[Row],
 ) -> Checkpoint:
-    """The checkpoint from which `begin` goes on at `state`."""
+    """The checkpoint from which `begin` goes on at `state`. Every rank must call it: each has generators of its own."""
     training = {
         "optimizer": optimizer.state_dict(),
         "scaler": {} if precision.scaler is None else precision.scaler.state_dict(),
-        "generators": capture_generators(device),
+        "generators": processes.gather(capture_generators(device)),
     }
     record = {
         "state": asdict(state),
@@ -146,6 +158,19 @@ def compose(
         "precision": precision.name,
     }
     return Checkpoint(cpu_copies(model.state_dict()), training, record)
+
+
+def _restore_generators(states: list[dict[str, Any]], device: torch.device, *, processes: Processes, seed: int) -> None:
+    """Each rank's own; with another number of processes than before, the ranks that are new begin theirs."""
+    if len(states) != processes.size:
+        log.warning(
+            "saved by %d processes, going on with %d: dropout draws other numbers than in an uninterrupted run",
+            *(len(states), processes.size),
+        )
+    if processes.rank < len(states):
+        restore_generators(states[processes.rank], device)
+    else:
+        seed_rank(seed, processes.rank)
 
 
 def _with_null(history: list[Row]) -> list[dict[str, float | None]]:

@@ -25,6 +25,8 @@ class TrainState:
     position: int = 0  # samples of the current epoch's order that are done; always at a window's end
     samples: int = 0  # samples seen in all epochs
     skipped_steps: int = 0  # fp16 windows whose gradient overflowed
+    skipped_in_a_row: int = 0  # the last of them, without a good step since
+    forward_size: int | None = None  # samples of a forward pass, once memory ran out for batch_size of them
     seconds: float = 0.0  # in all processes that worked on the run
     resume_count: int = 0  # resumptions since the last finished epoch
     best_loss: float | None = None
@@ -59,6 +61,7 @@ class FitResult:
     cpu_seconds: float  # of this process and its threads
     peak_memory_gb: float
     resumed_from: Path | None
+    compiled_graphs: int = 0  # that torch.compile made in this process
 
 
 def improved(value: float, best: float | None, *, mode: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -54,11 +54,15 @@ class Task(ABC):
         Factor of each loss term in the total; a term that is not named counts 1.
     bf16_agrees_on_cpu
         Declares that test metrics in bf16 on a CPU agree with fp32 within noise, so that `precision: auto` may use it.
+    checkpointed
+        Parts of the model that `gradient_checkpointing` recomputes: module names with wildcards, such as `layers.*`.
+        Of modules in one another the outermost counts.
     """
 
     model: torch.nn.Module
     weights: Mapping[str, float] = {}
     bf16_agrees_on_cpu: bool = False
+    checkpointed: Sequence[str] = ()
 
     @abstractmethod
     def counts(self, batch: Batch) -> dict[str, int]:

@@ -7,6 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,17 @@ from ml_core.data.batch import to_device
 from ml_core.data.loader import Loader
 from ml_core.errors import UserError
 from ml_core.training.checkpoint import CheckpointStore, Roles, load_weights
+from ml_core.training.compiled import CompiledForward
 from ml_core.training.device import choose_device, memory_gb, prepare_process
-from ml_core.training.freeze import freeze, training_mode
 from ml_core.training.generators import separate_generators
 from ml_core.training.interrupt import Interrupted, StopAsked, StopRequest
 from ml_core.training.journal import Journal
-from ml_core.training.optimizer import build_optimizer, clip_gradients
-from ml_core.training.plan import micro_batches, plan_epochs
+from ml_core.training.memory import advice, empty_cache, first_line, is_out_of_memory, shortage_in
+from ml_core.training.optimizer import TrainedParts, clip_gradients
+from ml_core.training.plan import Window, plan_epochs, windows
 from ml_core.training.precision import choose_precision
+from ml_core.training.processes import FollowerDone, Processes
+from ml_core.training.recomputing import recomputed
 from ml_core.training.recorder import Recorder
 from ml_core.training.rollback import Rollback
 from ml_core.training.schedule import build_schedule
@@ -60,11 +64,18 @@ def fit(
         After Ctrl-C, SIGTERM or `should_stop`, with the state saved at the end of the window in progress.
     UserError
         Settings that do not fit the run in `directory`, a loss that is not finite, a disk that is full, ...
+    FollowerDone
+        On every rank but the first, when several processes (torchrun) have finished training together.
     """
     cpu_start = time.process_time()
-    with alone_in(directory), StopRequest(should_stop) as stop:
-        run = _Run(task, train, validation, settings, directory, recorder, stop, fingerprint)
+    processes = Processes.join()
+    recomputing = recomputed(task.model, task.checkpointed) if settings.gradient_checkpointing else nullcontext()
+    alone = alone_in(directory) if processes.leads else nullcontext()
+    with alone, recomputing, StopRequest(should_stop) as stop:
+        run = _Run(task, train, validation, settings, directory, recorder, stop, fingerprint, processes)
         run.train()
+    if not processes.leads:
+        raise FollowerDone
     last = run.store.require("last")
     best = run.store.path("best_metric") or last
     task.model.load_state_dict(load_weights(best))
@@ -81,6 +92,7 @@ def fit(
         cpu_seconds=time.process_time() - cpu_start,
         peak_memory_gb=memory_gb(run.device),
         resumed_from=run.resumed_from,
+        compiled_graphs=run.compiled.graphs if run.compiled else 0,
     )
 
 
@@ -95,22 +107,24 @@ class _Run:
         recorder: Recorder | None,
         stop: StopRequest,
         fingerprint: dict[str, Any] | None,
+        processes: Processes,
     ) -> None:
-        self.task, self.settings, self.stop = task, settings, stop
+        self.task, self.settings, self.stop, self.processes = task, settings, stop, processes
 
         # ---- the machine
         prepare_process(settings)
-        self.device, self.device_reason = choose_device(settings.device)
+        device, self.device_reason = choose_device(settings.device)
+        self.device = processes.own_device(device)
         self.precision = choose_precision(settings.precision, self.device, bf16_agrees_on_cpu=task.bf16_agrees_on_cpu)
         log.info("device %s: %s", self.device, self.device_reason)
         log.info("precision %s: %s", self.precision.name, self.precision.reason)
 
         # ---- what is trained
         task.model.to(self.device)
-        self.forward: Callable[..., Any] = task.model
-        self.frozen = freeze(task.model, settings.frozen)
-        self.optimizer = build_optimizer(task.model, settings)
-        self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        self.compiled = CompiledForward(task.model) if settings.compile else None
+        self.forward: Callable[..., Any] = self.compiled or task.model
+        self.parts = TrainedParts(task.model, settings)
+        self.optimizer = self.parts.optimizer
         self.rollback = Rollback(task.model, self.device)
         self.updating = False  # while the optimizer moves the weights, there is no completed window to save
 
@@ -124,20 +138,25 @@ class _Run:
         elif self.validation_size == 0:
             raise UserError("The validation set has no samples; check the split, or train without validation.")
 
-        # ---- where it begins: the run's own checkpoint, or scratch
+        # ---- where it begins: the run's own checkpoint, another model's weights, or scratch
         self.store = CheckpointStore(directory / "checkpoints", keep_top=settings.keep_top, mode=settings.monitor_mode)
         sizes = {"training": len(train), "validation": self.validation_size}
         self.identity = identify(task.model, settings, sizes, fingerprint)
         start = begin(
             store=self.store,
             model=task.model,
-            optimizer=self.optimizer,
+            parts=self.parts,
             precision=self.precision,
             device=self.device,
+            processes=processes,
             settings=settings,
             identity=self.identity,
         )
+        processes.equal_weights(task.model)
         self.state, self.history, self.resumed_from = start.state, start.history, start.resumed_from
+        self.terms: list[str] = []  # names of the loss terms, known from the first batch
+        self.together = processes.size == 1  # whether all ranks take the way that this one takes after an error
+        self.forward_size = self.state.forward_size or settings.batch_size
         self.saved_state = start.state
         self.saved_at = time.perf_counter()
         steps_per_epoch = math.ceil(self.plan.size / settings.window_size)
@@ -149,6 +168,7 @@ class _Run:
             steps_per_epoch=steps_per_epoch,
             device=self.device,
             recorder=recorder,
+            silent=not processes.leads,
         )
 
     def train(self) -> None:
@@ -158,70 +178,90 @@ class _Run:
                 if not self.state.validation_pending:
                     self._train_epoch()
                 self._finish_epoch()
-            self.stop.check()  # one that came in the last window: the run is done, but what follows must not begin
+            self._agree([])  # a stop that came in the last window: the run is done, but what follows must not begin
         except StopAsked as asked:
             self._save_completed_window()
             raise Interrupted(asked.cause, self.store.path("last")) from None
-        except BaseException:
+        except BaseException as error:
             try:
-                self._save_completed_window()
+                if self.together:
+                    self._save_completed_window()
             except Exception:
                 log.exception("the last completed window could not be saved; the checkpoint before it is whole")
+            if is_out_of_memory(error):
+                raise UserError(self._advice(error)) from error
             raise
         finally:
             self.journal.close()
 
     def _train_epoch(self) -> None:
+        epoch = self.state.epoch
+        self.parts.thaw(epoch)
+        self.parts.freezing.train_mode()
+        while not self.state.validation_pending:
+            if self.settings.on_oom == "stop" or self.forward_size == 1:
+                self._train_windows()
+            elif shortage := shortage_in(self._train_windows):
+                self._split_from_now_on(shortage)
+        if _due(epoch + 1, self.settings.histogram_every_epochs):
+            self.journal.histograms(self.task.model, step=self.state.step)
+
+    def _train_windows(self) -> None:
+        """The windows that are left of an epoch."""
         settings, epoch = self.settings, self.state.epoch
-        windows = list(
-            micro_batches(
+        epoch_windows = list(
+            windows(
                 self.plan.order(epoch),
                 start=self.state.position,
                 window_size=settings.window_size,
-                batch_size=settings.batch_size,
+                batch_size=self.forward_size,
+                share=self.processes.share,
             )
         )
-        batches = self.loader.batches([indices for window in windows for indices in window], epoch=epoch)
-        training_mode(self.task.model, self.frozen)
-        for window in windows:
-            self.stop.check()
-            self._train_window(window, [next(batches) for _ in window])
-            if time.perf_counter() - self.saved_at > 60 * settings.checkpoint_every_minutes:
-                self._save(Roles(), self.state, self.history)
-        if _due(epoch + 1, settings.histogram_every_epochs):
-            self.journal.histograms(self.task.model, step=self.state.step)
+        batches = self.loader.batches([indices for window in epoch_windows for indices in window.batches], epoch=epoch)
+        for window in epoch_windows:
+            self._train_window(window, [next(batches) for _ in window.batches])
+            if self.compiled:
+                self.compiled.require_graph()
+            if _due(self.state.step, settings.clear_cache_every_steps):
+                empty_cache(self.device)
+        if self.processes.sum([self._late()])[0]:  # before the validation, which may be long
+            self._save(Roles(), self.state, self.history)
 
-    def _train_window(self, indices: list[np.ndarray], batches: list[Batch]) -> None:
+    def _train_window(self, window: Window, batches: list[Batch]) -> None:
         """One optimizer step over all micro-batches of a window, which are here before the first backward pass."""
+        counts = [self.task.counts(batch) for batch in batches]
+        totals = self._window_totals(counts)
         state, precision = self.state, self.precision
         self.rollback.mark()
         learning_rate = self.schedule.at(state.step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
-
+        self.parts.set_learning_rate(learning_rate)
         self.optimizer.zero_grad(set_to_none=True)
-        terms, totals, batch_losses = self._backward(batches)
+        terms, batch_losses = self._gradients(batches, counts, totals)
+        self.processes.sum_gradients(self.parts.parameters, list(terms.values()))
         precision.unscale(self.optimizer)
-        norm = clip_gradients(self.parameters, clip_norm=self.settings.clip_norm)
+        norm = clip_gradients(self.parts.parameters, clip_norm=self.settings.clip_norm)
 
         # The one point at which an accelerator is waited for.
         *values, gradient_norm = torch.stack([*terms.values(), norm.to(self.device, torch.float32)]).tolist()
         means = dict(zip(terms, values, strict=True))
         if not all(math.isfinite(value) for value in values):
-            self._refuse(
-                "loss", next(i for i, loss in zip(indices, batch_losses, strict=True) if not math.isfinite(loss))
-            )
-        skipped = not math.isfinite(gradient_norm) and precision.overflowed()
+            self._refuse("loss", [i for i, loss in zip(window.batches, batch_losses, strict=True) if not _finite(loss)])
+        curable = state.skipped_in_a_row + 1 < self.settings.skip_limit
+        skipped = not math.isfinite(gradient_norm) and curable and precision.overflowed()
         if not math.isfinite(gradient_norm) and not skipped:
-            self._refuse("gradient norm", np.concatenate(indices))
+            self._refuse("gradient norm", window.batches)
 
         self.updating = True
         if not skipped:
             precision.step(self.optimizer)
-        position = state.position + sum(map(len, indices))
+        self.processes.average_statistics(self.task.model)
+        position = state.position + window.size
         self.state = state.replace(
             step=state.step + (not skipped),
             skipped_steps=state.skipped_steps + skipped,
+            skipped_in_a_row=state.skipped_in_a_row + 1 if skipped else 0,
+            forward_size=self.forward_size if self.forward_size != self.settings.batch_size else None,
             position=position,
             samples=state.samples + position - state.position,
             seconds=self.journal.seconds(),
@@ -234,17 +274,56 @@ class _Run:
         if not skipped and self.journal.wants(self.state):
             losses, running = self._with_total(means), self._total(self.state.mean_losses())
             self.journal.step(
-                self.state, losses, running_loss=running, learning_rate=learning_rate, gradient_norm=gradient_norm
+                self.state,
+                losses,
+                running_loss=running,
+                learning_rates=self.parts.rates(learning_rate),
+                gradient_norm=gradient_norm,
             )
 
-    def _backward(self, batches: list[Batch]) -> tuple[dict[str, Tensor], dict[str, int], list[Tensor | float]]:
-        """Gradients of a window. Returns each term's mean, its targets, and the loss of each micro-batch.
+    def _window_totals(self, counts: list[dict[str, int]]) -> dict[str, int]:
+        """Targets of each loss term in the whole window, on all ranks; before it, what they must do together."""
+        if not self.terms:
+            of_ranks = self.processes.gather(list(counts[0]) if counts else [])
+            self.terms = next(terms for terms in of_ranks if terms)
+        return dict(zip(self.terms, self._agree([sum(c[t] for c in counts) for t in self.terms]), strict=True))
+
+    def _agree(self, numbers: list[int]) -> list[int]:
+        """`numbers` summed over the ranks. If one was asked to stop, all stop; if it is time to save, all save."""
+        asked = self.stop.asked()
+        stops, saves, *totals = self.processes.sum([asked is not None, self._late(), *numbers])
+        if stops:
+            raise StopAsked(next(cause for cause in self.processes.gather(asked) if cause))
+        if saves:
+            self._save(Roles(), self.state, self.history)
+        return totals
+
+    def _late(self) -> bool:
+        """Whether it is time to save, by the clock of the rank that leads."""
+        late = time.perf_counter() - self.saved_at > 60 * self.settings.checkpoint_every_minutes
+        return late and self.processes.leads and self.saved_state is not self.state
+
+    def _gradients(
+        self, batches: list[Batch], counts: list[dict[str, int]], totals: dict[str, int]
+    ) -> tuple[dict[str, Tensor], list[Tensor | float]]:
+        """As `_backward`. If memory runs out on one rank and passes are to be split, every rank is told so."""
+        if self.processes.size == 1 or self.settings.on_oom == "stop" or self.forward_size == 1:
+            return self._backward(batches, counts, totals)
+        done: list[tuple[dict[str, Tensor], list[Tensor | float]]] = []
+        shortage = shortage_in(lambda: done.append(self._backward(batches, counts, totals)))
+        shortages = [text for text in self.processes.gather(shortage and first_line(shortage)) if text]
+        if shortages:
+            raise MemoryError(shortages[0])
+        return done[0]
+
+    def _backward(
+        self, batches: list[Batch], counts: list[dict[str, int]], totals: dict[str, int]
+    ) -> tuple[dict[str, Tensor], list[Tensor | float]]:
+        """Gradients of this process' part of a window. Returns its part of each term's mean, and each batch's loss.
 
         Each term is divided by its targets in the whole window. Dividing by the number of micro-batches instead is
         wrong as soon as they differ in targets, as the last ones of an epoch do, and several loss terms always.
         """
-        counts = [self.task.counts(batch) for batch in batches]
-        totals = {term: sum(count[term] for count in counts) for term in counts[0]}
         terms = {term: torch.zeros((), device=self.device) for term, total in totals.items() if total}
         losses: list[Tensor | float] = []
         for batch, count in zip(batches, counts, strict=True):
@@ -261,7 +340,20 @@ class _Run:
             losses.append(loss.detach())
             for term, share in shares.items():
                 terms[term] += means[term].detach() * share
-        return terms, totals, losses
+        return terms, losses
+
+    def _split_from_now_on(self, shortage: Exception) -> None:
+        """Undo the window that ran out of memory, and halve the samples of a forward pass for the rest of the run."""
+        if self.updating:
+            raise shortage  # in the optimizer's step: weights may have moved, and smaller passes would not help
+        self.rollback.undo()  # and its gradients:
+        self.optimizer.zero_grad(set_to_none=True)
+        empty_cache(self.device)
+        before, self.forward_size = self.forward_size, self.forward_size // 2
+        log.warning(
+            "out of memory at step %d of epoch %d (%s): a forward pass has %d samples from now on, not %d",
+            *(self.state.step + 1, self.state.epoch + 1, first_line(shortage), self.forward_size, before),
+        )
 
     def _finish_epoch(self) -> None:
         """Validate, judge, record, save: in this order, so that whatever is recorded twice is recorded alike."""
@@ -277,7 +369,7 @@ class _Run:
         out_of_patience = settings.patience is not None and waited >= settings.patience
 
         learning_rate = self.schedule.at(max(0, state.step - 1))
-        row = self.journal.epoch(state, values, learning_rate=learning_rate, better=better)
+        row = self.journal.epoch(state, values, learning_rates=self.parts.rates(learning_rate), better=better)
         finished = state.replace(
             epoch=number,
             position=0,
@@ -308,11 +400,15 @@ class _Run:
             seed=settings.seed,
             device=self.device,
             precision=self.precision,
-            before_batch=self.stop.check,
+            processes=self.processes,
+            stop_asked=self.stop.asked,
         )
-        with separate_generators(settings.seed, self.device):
-            values = _named("val", self._with_total(pooled.losses) | task.metrics(pooled.predictions))
-            self.journal.figures(task.figures(pooled.predictions) if figures else {}, step=self.state.step)
+        values: Row = {}
+        if pooled is not None:
+            with separate_generators(settings.seed, self.device):
+                values = _named("val", self._with_total(pooled.losses) | task.metrics(pooled.predictions))
+                self.journal.figures(task.figures(pooled.predictions) if figures else {}, step=self.state.step)
+        values = self.processes.broadcast(values)
         if settings.monitor.startswith("val_") and settings.monitor not in values:
             raise UserError(
                 f"monitor is '{settings.monitor}', but the task gives {', '.join(values)}; choose one of them."
@@ -326,6 +422,7 @@ class _Run:
             optimizer=self.optimizer,
             precision=self.precision,
             device=self.device,
+            processes=self.processes,
             settings=self.settings,
             identity=self.identity,
             state=state,
@@ -333,9 +430,10 @@ class _Run:
         )
         name = f"epoch-{state.epoch:04d}-sample-{state.position:09d}"
         try:
-            self.store.save(name, checkpoint, roles)
+            if self.processes.leads:
+                self.store.save(name, checkpoint, roles)
         finally:
-            if self.store.index.last == name:
+            if self.store.index.last == name or not self.processes.leads:
                 self.state, self.history, self.saved_state, self.saved_at = state, history, state, time.perf_counter()
 
     def _save_completed_window(self) -> None:
@@ -347,12 +445,31 @@ class _Run:
         if self.saved_state is not self.state:
             self._save(Roles(), self.state, self.history)
 
-    def _refuse(self, what: str, indices: np.ndarray) -> None:
+    def _refuse(self, what: str, batches: list[np.ndarray]) -> None:
+        """Stop before the update, on every rank with the same sentence. `batches`: this rank's part of the culprits."""
+        indices = np.concatenate([part for parts in self.processes.gather(batches) for part in parts])
+        self.together = True
         names = ", ".join(map(str, indices[:20])) + (", ..." if len(indices) > 20 else "")
+        again = f" for the {skipped + 1}th time in a row" if (skipped := self.state.skipped_in_a_row) else ""
+        wider = ", or take precision: bf16 or fp32" if self.precision.scaler else ""
         raise UserError(
-            f"The {what} is not finite at step {self.state.step + 1} of epoch {self.state.epoch + 1}, samples {names}; "
-            "the weights are those before that step. Look for NaN, infinities or empty targets in these samples, or "
-            "lower learning_rate."
+            f"The {what} is not finite at step {self.state.step + 1} of epoch {self.state.epoch + 1}{again}, samples "
+            f"{names}; the weights are those before that step. Look for NaN, infinities or empty targets in these "
+            f"samples, or lower learning_rate{wider}."
+        )
+
+    def _advice(self, error: BaseException) -> str:
+        state = self.state
+        validating = state.validation_pending and not self.updating
+        place = "validation after" if validating else f"step {state.step + 1} of"
+        return advice(
+            error,
+            self.settings,
+            where=f"{place} epoch {state.epoch + 1}",
+            samples=self.settings.batch_size if validating else self.forward_size,
+            device=self.device,
+            precision=self.precision.name,
+            can_recompute=bool(self.task.checkpointed),
         )
 
     def _loader(self, samples: Samples) -> Loader:
@@ -378,6 +495,10 @@ class _Run:
 
 def _named(prefix: str, values: Row) -> Row:
     return {f"{prefix}_{name}": float(value) for name, value in values.items()}
+
+
+def _finite(loss: Tensor | float) -> bool:
+    return math.isfinite(float(loss))
 
 
 def _due(epoch: int, every: int | None) -> bool:

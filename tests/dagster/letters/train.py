@@ -19,7 +19,8 @@ def train(run: StageRun) -> Summary:
             for epoch in range(start + 1, run.settings.epochs + 1):
                 until = time.monotonic() + run.settings.seconds_per_epoch
                 while time.monotonic() < until:
-                    stop.check()
+                    if cause := stop.asked():
+                        raise StopAsked(cause)
                     time.sleep(0.01)
                 checkpoint.write_text(str(epoch))
                 row = {"epoch": epoch, "train_loss": 1 / epoch, "learning_rate": 0.1, "samples_per_second": 9.0}

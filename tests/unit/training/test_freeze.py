@@ -4,7 +4,7 @@ from torch import nn
 
 from ml_core.errors import UserError
 from ml_core.training.checkpoint import load_weights
-from ml_core.training.freeze import freeze, training_mode
+from ml_core.training.freeze import Freezing
 from tests.unit.training.toy import ToyTask, toy_fit
 
 
@@ -46,20 +46,21 @@ def test_a_frozen_module_takes_everything_inside_with_it():
     model = nn.Sequential(
         nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.BatchNorm1d(2), nn.Dropout())), nn.Linear(2, 1)
     )
-    training_mode(model, freeze(model, ["0"]))
+    Freezing(model, ["0"], {}).train_mode()
     assert [module.training for module in model.modules()] == [True, *[False] * 5, True]
     assert [parameter.requires_grad for parameter in model.parameters()] == [False] * 4 + [True] * 2
 
 
 def test_a_single_parameter_can_be_frozen():
     model = nn.Sequential(nn.Linear(2, 2))
-    assert freeze(model, ["*.bias"]) == []
+    Freezing(model, ["*.bias"], {}).train_mode()
+    assert model[0].training
     assert (model[0].weight.requires_grad, model[0].bias.requires_grad) == (True, False)
 
 
 def test_a_pattern_that_names_nothing_is_refused_with_the_parts_that_there_are():
     with pytest.raises(UserError, match="'encodr' names no part of the model; its parts are encoder, middle, head"):
-        freeze(ToyTask().model, ["encodr"])
+        Freezing(ToyTask().model, ["encodr"], {})
 
 
 def test_freezing_everything_is_refused(tmp_path):

@@ -2,19 +2,19 @@ import pytest
 import torch
 from torch import nn
 
-from ml_core.training.optimizer import build_optimizer, clip_gradients
+from ml_core.training.optimizer import TrainedParts, clip_gradients
 from tests.unit.training.toy import toy_settings
 
 
 def test_adamw_is_fused_and_takes_its_settings():
-    optimizer = build_optimizer(nn.Linear(2, 1), toy_settings(beta1=0.8, beta2=0.95, weight_decay=0.3))
-    group = optimizer.param_groups[0]
+    parts = TrainedParts(nn.Linear(2, 1), toy_settings(beta1=0.8, beta2=0.95, weight_decay=0.3))
+    (group,) = parts.optimizer.param_groups
     assert (group["betas"], group["weight_decay"], group["eps"], group["fused"]) == ((0.8, 0.95), 0.3, 1e-8, True)
 
 
 def test_complex_parameters_are_not_fused():
     model = nn.Linear(2, 1, dtype=torch.complex64)
-    assert build_optimizer(model, toy_settings()).param_groups[0]["fused"] is False
+    assert TrainedParts(model, toy_settings()).optimizer.param_groups[0]["fused"] is False
 
 
 @pytest.mark.parametrize(("clip_norm", "expected"), [(None, 5.0), (10.0, 5.0), (1.0, 1.0)])

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_core.errors import UserError
-from ml_core.training.plan import EpochPlan, micro_batches, plan_epochs
+from ml_core.training.plan import EpochPlan, plan_epochs, windows
+from ml_core.training.processes import Processes
 from tests.unit.training.toy import ToySamples
 
 
@@ -63,11 +64,28 @@ def test_weights_that_cannot_be_drawn_from_are_refused(weights):
         plan_epochs(samples, seed=0, samples_per_epoch=None)
 
 
+@given(size=st.integers(1, 50), window=st.integers(1, 12), batch=st.integers(1, 12), ranks=st.integers(1, 4))
+def test_the_ranks_parts_of_a_window_are_the_window(size, window, batch, ranks):
+    order = np.random.default_rng(size).permutation(size)
+    whole = list(windows(order, start=0, window_size=window, batch_size=batch))
+    parts = [
+        list(windows(order, start=0, window_size=window, batch_size=batch, share=Processes(rank, ranks).share))
+        for rank in range(ranks)
+    ]
+    for number, expected in enumerate(whole):
+        of_ranks = [part[number] for part in parts]
+        assert {w.size for w in of_ranks} == {expected.size}
+        joined = [i for w in of_ranks for own in w.batches for i in own.tolist()]
+        assert joined == np.concatenate(expected.batches).tolist()
+        lengths = [sum(map(len, w.batches)) for w in of_ranks]
+        assert max(lengths) - min(lengths) <= 1
+
+
 @given(size=st.integers(1, 50), window=st.integers(1, 12), batch=st.integers(1, 12), done=st.integers(0, 4))
 def test_windows_from_any_window_on_are_those_of_the_whole_epoch(size, window, batch, done):
     order = np.arange(size)[::-1]
-    whole = list(micro_batches(order, start=0, window_size=window, batch_size=batch))
-    rest = list(micro_batches(order, start=done * window, window_size=window, batch_size=batch))
+    whole = [w.batches for w in windows(order, start=0, window_size=window, batch_size=batch)]
+    rest = [w.batches for w in windows(order, start=done * window, window_size=window, batch_size=batch)]
     assert [[part.tolist() for part in w] for w in rest] == [[part.tolist() for part in w] for w in whole[done:]]
     assert np.concatenate([part for w in whole for part in w]).tolist() == order.tolist()
     assert all(len(part) <= batch for w in whole for part in w)

@@ -27,6 +27,8 @@ class SeggerTask(Task):
            It has no labels; it lets the cytoplasm itself teach how far a cell reaches.
     """
 
+    checkpointed = ("layers.*",)
+
     def __init__(self, model: Segger, *, weights: dict[str, float], link_loss: str = "bce") -> None:
         self.model, self.weights, self.link_loss = model, weights, link_loss
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from ml_core.errors import UserError
 from ml_core.stages import StageRun
 from ml_core.summary import Summary
-from ml_core.training.interrupt import Interrupted, StopAsked, StopRequest
+from ml_core.training.interrupt import Interrupted, StopRequest
 from ml_core.training.processes import FollowerDone, Processes
 
 
@@ -38,17 +38,12 @@ def train(run: StageRun) -> Summary:
     return Summary(headline=f"{settings.epochs} epochs.", numbers={"train.started_after_epoch": start})
 
 
-def epoch_until_stopped(stop: StopRequest, seconds: float) -> str:
-    """Compute for so long, or until asked to stop: the cause."""
+def epoch_until_stopped(stop: StopRequest, seconds: float) -> str | None:
+    """Compute for so long, or until asked to stop: by whom."""
     until = time.monotonic() + seconds
-    try:
-        while time.monotonic() < until:
-            stop.check()
-            time.sleep(0.01)
-        stop.check()
-    except StopAsked as asked:
-        return asked.cause
-    return ""
+    while time.monotonic() < until and not stop.asked():
+        time.sleep(0.01)
+    return stop.asked()
 
 
 def plant(settings: object, rank: int, work: Path) -> None:
