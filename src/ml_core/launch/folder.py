@@ -110,7 +110,7 @@ def read_result(folder: Path) -> tuple[Summary, str] | None:
 
 @dataclass(frozen=True)
 class FirstError:
-    """Why a rank could not go on. `message` is a sentence or an interruption's cause; kind `lost`: another rank died."""
+    """Why a rank could not go on. `message` is a sentence or an interruption's cause; kind lost: another rank died."""
 
     rank: int
     kind: Kind

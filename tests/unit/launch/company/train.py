@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import time
@@ -14,6 +15,8 @@ from ml_core.summary import Summary
 from ml_core.training.interrupt import Interrupted, StopRequest
 from ml_core.training.processes import FollowerDone, Processes
 
+log = logging.getLogger("ml_core.company")
+
 
 def train(run: StageRun) -> Summary:
     settings, processes = run.settings, Processes.join()
@@ -21,6 +24,7 @@ def train(run: StageRun) -> Summary:
     start = int(checkpoint.read_text()) if checkpoint.exists() else 0
     (run.work / f"pid-{processes.rank}").write_text(str(os.getpid()))
     print(f"rank {processes.rank} prints", flush=True)
+    log.info("company trains on rank %d", processes.rank)
     with StopRequest(None) as stop:
         for epoch in range(start + 1, settings.epochs + 1):
             cause = epoch_until_stopped(stop, settings.seconds_per_epoch)
