@@ -8,6 +8,7 @@ import dagster as dg
 from pydantic import Field
 
 from dagster_definitions.metadata import artifact_metadata
+from dagster_definitions.pipes import ThroughPipes
 from dagster_definitions.resources import DataRoot
 from dagster_definitions.training_run import ObservedEpochs, stopped_with_parent
 from ml_core.artifacts import Artifact, Store
@@ -48,7 +49,7 @@ def stage_asset(family: Family, stage: Stage) -> dg.AssetsDefinition:
         values = dict(context.op_execution_context.op_config)
         force = values.pop("force")
         with ended_in_one_sentence(context), stopped_with_parent():
-            store = data_root.store()
+            store, epochs = data_root.store(), ObservedEpochs(context)
             outcome = run_stage(
                 family,
                 stage,
@@ -56,7 +57,8 @@ def stage_asset(family: Family, stage: Stage) -> dg.AssetsDefinition:
                 store=store,
                 inputs=artifacts_of_this_run(context, family=family, stage=stage, store=store),
                 force=force,
-                watcher=ObservedEpochs(context),
+                watcher=epochs,
+                start=ThroughPipes(context, watcher=epochs),
             )
         _tell(context, stage, outcome)
         return _result(stage, outcome.artifact, cached=outcome.cached, key=key)

@@ -15,6 +15,8 @@ from ml_core.compare import compare_runs
 from ml_core.errors import UserError
 from ml_core.families import find_families, get_family
 from ml_core.finders import add_commands
+from ml_core.launch.company import follow, in_company, leading
+from ml_core.launch.rank import own_rank, work
 from ml_core.presets import check_preset, choose_settings
 from ml_core.stages import Stage, failed_checks, run_stage
 from ml_core.training.interrupt import Interrupted
@@ -51,6 +53,23 @@ def list_families(options: argparse.Namespace) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Run stages; started by torchrun, rank 0 runs them and the other ranks take part where a model is trained."""
+    if not in_company():
+        return _run_stages(options)
+    if own_rank() > 0:
+        follow()
+        return DONE
+    with leading():
+        return _run_stages(options)
+
+
+def take_part_in(options: argparse.Namespace) -> int:
+    """What `ml_core.launch` has torchrun start on each rank: `python -m ml_core work SPEC`. Not meant for people."""
+    work(options.spec)
+    return DONE
+
+
+def _run_stages(options: argparse.Namespace) -> int:
     family = get_family(options.family)
     stages = [family[options.stage]] if options.stage else family.needed_for(options.until or family.stages[-1].name)
     settings = choose_settings(family, stages, config=options.config, overrides=options.set)
@@ -154,6 +173,10 @@ def _parser() -> argparse.ArgumentParser:
     validating = commands.add_parser("validate", help="check config files against every stage's settings")
     validating.add_argument("files", nargs="+", type=Path)
     validating.set_defaults(command=validate)
+
+    working = commands.add_parser("work")
+    working.add_argument("spec", type=Path)
+    working.set_defaults(command=take_part_in)
     return parser
 
 

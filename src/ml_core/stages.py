@@ -27,6 +27,7 @@ from ml_core.settings import Settings, stable_hash
 from ml_core.summary import Summary
 
 if TYPE_CHECKING:
+    from ml_core.launch.parent import Start
     from ml_core.training.task import Training
 
 log = logging.getLogger(__name__)
@@ -176,11 +177,13 @@ def run_stage(
     inputs: Mapping[str, Artifact] | None = None,
     force: bool = False,
     watcher: Watcher | None = None,
+    start: Start | None = None,
 ) -> Outcome:
     """Run one stage, or return its artifact where settings, inputs, outside data and code are unchanged.
 
-    `inputs` maps input stage to artifact; a missing one is taken from `current`. Raises UserError where an input does
-    not exist or failed a blocking check.
+    `inputs` maps input stage to artifact; a missing one is taken from `current`. `start` is how processes are started
+    where settings ask for several; a plain subprocess otherwise. Raises UserError where an input does not exist or
+    failed a blocking check.
     """
     found = _inputs(family, stage, store=store, given=inputs or {})
     outside = family.resolve(stage.observe)(settings, store.raw).digest if stage.observe else None
@@ -206,8 +209,8 @@ def run_stage(
         work = store.work_directory(family.name, stage.name, fingerprint)
         run = StageRun(settings, found, directory, work, store.raw, watcher or Silent())
         log.info("%s %s: starts", family.name, stage.name)
-        started, cpu_started = time.perf_counter(), time.process_time()
-        summary: Summary = family.resolve(stage.run)(run)
+        started, cpu_started = time.perf_counter(), cpu_seconds()
+        summary = _run_function(family, stage, run, start)
         _all_checks_decided(stage, summary)
         manifest = {
             **identity,
@@ -216,7 +219,7 @@ def run_stage(
             "input_fingerprints": {name: artifact.fingerprint for name, artifact in sorted(found.items())},
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
             "seconds": round(time.perf_counter() - started, 3),
-            "cpu_seconds": round(time.process_time() - cpu_started, 3),
+            "cpu_seconds": round(cpu_seconds() - cpu_started, 3),
             "peak_memory_gb": round(peak_memory_gb(), 3),
             "device": run.device,
             "libraries": library_versions(),
@@ -263,6 +266,12 @@ def failed_checks(stage: Stage, artifact: Artifact) -> list[str]:
     ]
 
 
+def cpu_seconds() -> float:
+    """CPU time of this process and of those that it started and that have ended, in s."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
 def peak_memory_gb() -> float:
     """Peak resident memory of this process so far, in GB (1e9 bytes)."""
     unit = 1 if sys.platform == "darwin" else 1024
@@ -285,6 +294,21 @@ def _inputs(family: Family, stage: Stage, *, store: Store, given: Mapping[str, A
     for name, artifact in found.items():
         _refuse_failed(family, family[name], artifact)
     return found
+
+
+def _run_function(family: Family, stage: Stage, run: StageRun, start: Start | None) -> Summary:
+    """Run the stage's function here, or in several processes where it trains and is told to."""
+    if stage.trains:
+        from ml_core.launch.company import in_company, lead
+        from ml_core.launch.parent import InSubprocess, run_in_processes
+
+        count = getattr(run.settings, "nproc", 1)
+        if in_company():
+            return lead(family, stage, run)
+        if count > 1:
+            return run_in_processes(family, stage, run, count=count, start=start or InSubprocess())
+    summary: Summary = family.resolve(stage.run)(run)
+    return summary
 
 
 def _current(family: Family, stage: str, store: Store) -> Artifact:

@@ -26,7 +26,7 @@ LIGHT_FAMILY_FILES = ["settings", "family"]
 HEAVY_LIBRARIES = ["torch", "torch_geometric", "skbio"]  # skbio imports torch
 
 # Imported under a name of its own, but part of a declared distribution that pins it exactly.
-COMES_WITH = {"pydantic-core": "pydantic"}
+COMES_WITH = {"dagster-pipes": "dagster", "pydantic-core": "pydantic"}
 
 
 def test_ml_core_never_imports_dagster() -> None:

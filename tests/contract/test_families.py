@@ -258,7 +258,11 @@ def test_nan_in_a_batch_stops_before_the_update_and_names_it(trained: Trained) -
 
 
 def test_two_processes_give_the_curve_of_one(trained: Trained) -> None:
-    changes = {"max_epochs": 3, "batch_size": 3, "accumulate_batches": 1}  # the ranks have two samples and one
+    """Two forward passes of a window, one on each rank: the same sums, and so the same curve, to the last bit or two.
+
+    Where ranks cut a forward pass in two, sums are rounded otherwise, as when a single process cuts it.
+    """
+    changes = {"max_epochs": 3, "batch_size": 2, "accumulate_batches": 2, "samples_per_epoch": 12}
 
     def train(name: str) -> None:
         training, kept = trained.training(**changes), Kept()
@@ -277,8 +281,7 @@ def test_two_processes_give_the_curve_of_one(trained: Trained) -> None:
         for left, right in zip(ours, theirs, strict=True):
             losses = [name for name in left if name.endswith("loss")]
             assert losses
-            rounding = 1e-6 * max(abs(left[name]) for name in losses)  # a term may cross zero
-            assert [right[name] for name in losses] == pytest.approx([left[name] for name in losses], abs=rounding)
+            assert [right[name] for name in losses] == pytest.approx([left[name] for name in losses], rel=1e-6)
             assert right["learning_rate"] == left["learning_rate"]
 
 

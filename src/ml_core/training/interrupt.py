@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
+
+SECONDS_OF_ONE_REQUEST = 2.0
 
 
 class Interrupted(Exception):
@@ -34,7 +37,8 @@ class StopAsked(Exception):
 class StopRequest:
     """While it is entered, SIGINT and SIGTERM only ask for a stop; the trainer answers at the end of its window.
 
-    A second signal stops at once with KeyboardInterrupt, for windows that take too long. Handlers are installed in the
+    A second signal stops at once with KeyboardInterrupt, for windows that take too long. It must come two seconds after
+    the first: under a launcher one Ctrl-C arrives twice, from the terminal and passed on. Handlers are installed in the
     main thread only, where Python allows it, and put back afterwards.
     """
 
@@ -42,6 +46,7 @@ class StopRequest:
         self._should_stop = should_stop
         self._before: dict[int, Any] = {}
         self._signal: str | None = None
+        self._asked_at = 0.0
 
     def asked(self) -> str | None:
         """Who asked for a stop, if somebody did."""
@@ -60,6 +65,7 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self._signal is not None:
+        if self._signal is None:
+            self._signal, self._asked_at = signal.Signals(number).name, time.monotonic()
+        elif time.monotonic() - self._asked_at > SECONDS_OF_ONE_REQUEST:
             raise KeyboardInterrupt
-        self._signal = signal.Signals(number).name

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ml_core.training import interrupt
 from ml_core.training.interrupt import Interrupted, StopRequest
 from ml_core.training.recorder import Recorder
 from tests.unit.training.toy import StopAtCheck, ToySamples, assert_same_training, toy_fit
@@ -97,11 +98,16 @@ def test_handlers_are_put_back_afterwards(tmp_path):
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-def test_the_first_signal_only_asks_and_the_second_stops_at_once():
+def test_the_first_signal_only_asks_its_repetition_is_the_same_and_a_later_one_stops_at_once(monkeypatch):
+    now = 100.0
+    monkeypatch.setattr(interrupt.time, "monotonic", lambda: now)
     with StopRequest(None) as stop:
         assert stop.asked() is None
         os.kill(os.getpid(), signal.SIGINT)
         assert stop.asked() == "SIGINT"
+        now += 1.9
+        signal.raise_signal(signal.SIGTERM)  # the same Ctrl-C, passed on by a launcher
+        now += 0.2
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
 

@@ -1,0 +1,1 @@
+"""A family whose one stage trains nothing, in several processes, and fails as it is told to."""
