@@ -28,7 +28,7 @@ def start_from(model: nn.Module, directory: Path, settings: TrainingSettings) ->
     missing = [name for name in ours if name not in fitting and not _covered(name, settings.init_missing)]
     unexpected = [name for name in theirs if name not in fitting and not _covered(name, settings.init_unexpected)]
     if missing or unexpected:
-        problems = [_difference(name, ours.get(name), theirs.get(name)) for name in dict.fromkeys(missing + unexpected)]
+        problems = [_difference(name, ours.get(name), theirs.get(name)) for name in sorted({*missing, *unexpected})]
         raise UserError(
             f"init_from: the weights in {directory} do not fit this model: {'; '.join(problems)}; rename with "
             "init_prefixes, or allow them with init_missing and init_unexpected."
@@ -51,7 +51,7 @@ def renamed(tensors: Mapping[str, Tensor], prefixes: Mapping[str, str], director
             tops = ", ".join(dict.fromkeys(f"{name.split('.')[0]}." for name in tensors))
             raise UserError(f"init_prefixes: no tensor in {directory} begins with '{prefix}'; they begin with {tops}.")
     result: dict[str, Tensor] = {}
-    for name, tensor in tensors.items():
+    for name, tensor in sorted(tensors.items()):
         fitting = [prefix for prefix in prefixes if name.startswith(prefix)]
         if not fitting:
             continue
