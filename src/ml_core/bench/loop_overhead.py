@@ -34,7 +34,7 @@ LEARNING_RATE, WEIGHT_DECAY, CLIP_NORM = 1e-4, 0.01, 1.0
 FEATURES, BATCH = 64, 32
 SAMPLES = 64 * BATCH
 # Width, layers and steps of a run: steps of about 20 ms and of about 0.6 ms on one thread.
-NETWORKS = {"long steps": (1024, 5, 60), "short steps": (64, 2, 1500)}
+NETWORKS = {"long steps": (1024, 5, 25), "short steps": (48, 2, 800)}
 
 
 class Clocked(nn.Sequential):
@@ -187,7 +187,7 @@ def compare(width: int, layers: int, *, steps: int, rounds: int) -> dict[str, li
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=7, help="rounds of which the median counts (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=15, help="rounds of which the median counts (%(default)s)")
     options = parser.parse_args()
     torch.set_num_threads(1)
     logging.getLogger("ml_core").setLevel(logging.ERROR)
