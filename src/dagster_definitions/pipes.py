@@ -27,8 +27,8 @@ class ThroughPipes:
             message_reader=EpochReader(self._watcher), termination_timeout_seconds=SECONDS_TO_SAVE + SECONDS_TO_END
         )
         try:
-            client.run(context=self._context, command=command, env=environment)
-        except subprocess.TimeoutExpired:  # it is left to its ranks, which watch for this process' interest in them
+            client.run(context=self._context.op_execution_context, command=command, env=environment)
+        except subprocess.TimeoutExpired:  # its ranks watch for the folder, which is given up now
             raise dg.DagsterExecutionInterruptedError("The processes did not end in time.") from None
 
 
@@ -42,6 +42,11 @@ class EpochReader(dg.PipesMessageReader):
     def read_messages(self, handler: dg.PipesMessageHandler) -> Iterator[Mapping[str, Any]]:
         with self._inner.read_messages(_WithEpochs(handler, self._watcher)) as params:  # type: ignore[arg-type]
             yield params
+
+    @property
+    def expected_writer_count(self) -> int:
+        """Only rank 0 writes. (Dagster's own property warns that it is in preview.)"""
+        return 1
 
     def no_messages_debug_text(self) -> str:
         return self._inner.no_messages_debug_text()
