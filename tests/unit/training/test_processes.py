@@ -203,6 +203,20 @@ def test_a_rank_that_fails_alone_ends_the_others_and_leaves_the_checkpoint_as_it
     assert json.loads((last_of(tmp_path) / "state.json").read_text())["state"]["epoch"] == 1
 
 
+def test_memory_that_runs_out_on_one_rank_halves_the_passes_of_all(tmp_path):
+    class Hungry(ToyTask):
+        def losses(self, batch, forward):
+            losses = super().losses(batch, forward)
+            if os.environ.get("RANK") == "1" and len(batch["classes"]) > 1 and torch.is_grad_enabled():
+                raise torch.OutOfMemoryError("CUDA out of memory. Planted.")
+            return losses
+
+    changes = {"batch_size": 8, "accumulate_batches": 1, "on_oom": "split"}
+    alone, together = both_ways(tmp_path, task=Hungry(**EXACT), **changes)
+    assert_equal_curves(alone, together)
+    assert json.loads((last_of(together) / "state.json").read_text())["state"]["forward_size"] == 1
+
+
 def test_validation_metrics_of_the_first_epoch_are_bit_equal(tmp_path):
     alone, together = both_ways(
         tmp_path,
