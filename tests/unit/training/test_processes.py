@@ -28,12 +28,11 @@ from tests.unit.training.toy import (
 EXACT = {"dropout": 0.0, "norm": False}  # what a rank computes depends on its own samples only
 
 
-def train(folder: Path, *, task=None, recorder=True, arguments=None, **changes):
+def train(folder: Path, *, task=ToyTask, **changes):
     """Fit in `folder`/run and leave the rows that were recorded in `folder`/rows.json."""
     kept = Kept()
-    more = {"recorder": kept, **(arguments or {})} if recorder else arguments
     try:
-        toy_fit(folder / "run", task=task or ToyTask(**EXACT), arguments=more, **changes)
+        toy_fit(folder / "run", task=task(**EXACT), arguments={"recorder": kept}, **changes)
     finally:
         if kept.steps:
             (folder / "rows.json").write_text(json.dumps([kept.steps, kept.epochs]))
@@ -106,7 +105,7 @@ def test_a_run_stopped_and_resumed_by_two_ranks_is_bit_equal_to_their_uninterrup
     everything_on = {"train": ToySamples(weighted=True), "num_workers": 2}
 
     def go(folder, **more):
-        train(folder, task=ToyTask(), recorder=False, **everything_on, **more)
+        toy_fit(folder / "run", task=ToyTask(), **everything_on, **more)
 
     assert run_ranks(lambda rank: go(whole)) == [0, 0]
     for questions in (4, 9, 12, 3):  # inside epochs, inside a validation
@@ -212,7 +211,7 @@ def test_memory_that_runs_out_on_one_rank_halves_the_passes_of_all(tmp_path):
             return losses
 
     changes = {"batch_size": 8, "accumulate_batches": 1, "on_oom": "split"}
-    alone, together = both_ways(tmp_path, task=Hungry(**EXACT), **changes)
+    alone, together = both_ways(tmp_path, task=Hungry, **changes)
     assert_equal_curves(alone, together)
     assert json.loads((last_of(together) / "state.json").read_text())["state"]["forward_size"] == 1
 
