@@ -59,7 +59,7 @@ def losses_and_gradients(task, batch, forward, *, autocast=False):
 
 
 @needs_compiler
-def test_seggers_model_compiles_into_one_graph_that_agrees(tiny: Tiny):  # noqa: F811
+def test_seggers_model_compiles_whole_and_agrees(tiny: Tiny):  # noqa: F811
     task, samples = tiny.task(), tiny.samples()
     forward = CompiledForward(task.model)
     for tiles in ([0, 1], [2, 3], [4, 5]):  # three shapes
@@ -69,9 +69,8 @@ def test_seggers_model_compiles_into_one_graph_that_agrees(tiny: Tiny):  # noqa:
         assert compiled == pytest.approx(eager, rel=COMPILED)
         assert (gradients - expected).norm() < COMPILED * expected.norm()
     forward.require_graph()
-    breaks = torch._dynamo.explain(task.model)(batch).graph_break_count
-    print(f"graphs {forward.graphs}, graph breaks {breaks}")
-    assert breaks == 0
+    assert forward.graphs == 2  # for the first shape, and for all shapes
+    assert torch._dynamo.explain(task.model)(batch).graph_break_count == 0
 
 
 def test_bf16_agrees_on_the_toy(tmp_path):
@@ -99,9 +98,6 @@ def test_a_missing_compiler_is_one_sentence(tmp_path, monkeypatch):
 
     monkeypatch.setattr(inductor.cpp, "cxx", ("no-such-compiler",))
     monkeypatch.setattr(inductor, "force_disable_caches", True)
-    torch._inductor.cpp_builder.get_cpp_compiler.cache_clear() if hasattr(
-        torch._inductor.cpp_builder.get_cpp_compiler, "cache_clear"
-    ) else None
     with pytest.raises(
         UserError, match=r"compile is on, but torch\.compile failed .*install a C\+\+ compiler"
     ) as caught:
