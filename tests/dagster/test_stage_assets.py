@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from dagster_definitions.stage_assets import ACCELERATOR
+from dagster_definitions.stage_assets import ACCELERATOR, config_class
 from ml_core.artifacts import Store
+from ml_core.training.settings import TrainingSettings
 from tests.dagster.conftest import Run, failure, materialization, materialized, value
 from tests.dagster.letters.family import FAMILY
 
@@ -179,3 +181,20 @@ def test_the_launchpad_shows_description_unit_and_default_of_every_field(definit
     assert fields["epochs"].default_value == 3
     assert not fields["force"].default_value
     assert set(fields) == {*FAMILY["model"].settings.model_fields, "force"}
+
+
+def test_settings_that_map_parts_to_numbers_pass_through_dagsters_config() -> None:
+    stage = dataclasses.replace(FAMILY["model"], settings=TrainingSettings)
+    taken: dict[str, dict[str, float]] = {}
+
+    @dg.op(config_schema=config_class(FAMILY, stage).to_config_schema())
+    def model(context):  # type: ignore[no-untyped-def]  # Dagster cannot read a postponed annotation
+        taken.update(context.op_config)
+
+    @dg.job
+    def job() -> None:
+        model()
+
+    rates = {"tx_in": 0.001, "layers.*": 0.1}
+    assert job.execute_in_process(run_config={"ops": {"model": {"config": {"learning_rates": rates}}}}).success
+    assert list(taken["learning_rates"].items()) == list(rates.items())  # the order counts

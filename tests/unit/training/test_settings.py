@@ -34,13 +34,17 @@ def test_they_make_a_dagster_config():
 
     @dagster.asset
     def model(config: config) -> dagster.MaterializeResult:
-        return dagster.MaterializeResult(metadata={"window": config.window_size, "frozen": str(config.frozen)})
+        return dagster.MaterializeResult(
+            metadata={"window": config.window_size, "frozen": str(config.frozen), "rates": str(config.learning_rates)}
+        )
 
-    run_config = {"ops": {"model": {"config": {"batch_size": 8, "frozen": ["encoder"], "clip_norm": None}}}}
+    values = {"batch_size": 8, "frozen": ["encoder"], "clip_norm": None, "learning_rates": {"encoder.*": 0.1}}
+    run_config = {"ops": {"model": {"config": values}}}
     with dagster.DagsterInstance.ephemeral() as instance:
         result = dagster.materialize([model], run_config=run_config, instance=instance)
     metadata = result.asset_materializations_for_node("model")[0].metadata
     assert (metadata["window"].value, metadata["frozen"].value) == (8, "['encoder']")
+    assert metadata["rates"].value == "{'encoder.*': 0.1}"
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from ml_core.families.segger.data import FULL
 from ml_core.families.segger.family import FAMILY, MODEL
 from ml_core.families.segger.samples import TileSamples, profiles_of
 from ml_core.families.segger.settings import ModelSettings
+from ml_core.presets import settings_of, with_overrides
 from ml_core.stages import Outcome, run_stage
 from ml_core.training.interrupt import Interrupted
 from tests.unit.families.segger.tiny import Tiny, tiny_settings
@@ -266,3 +267,17 @@ def test_profiles_in_training_do_not_know_what_a_nucleus_has_in_another_split(ti
         for each in (graph, dataclasses.replace(graph, gene=gene))
     )
     assert np.array_equal(before.sums, after.sums)
+
+
+# ---------------------------------------------------------------- settings that are mappings
+
+
+def test_mappings_of_parts_can_be_set_in_the_shell() -> None:
+    given = [
+        "model.frozen=[token]",
+        "model.thaw_epochs={token: 3}",
+        "model.learning_rates={layers.*: 0.1, tx_in: 1e-3}",
+    ]
+    settings = settings_of(MODEL, with_overrides({}, given, FAMILY)["model"], where="test")
+    assert settings.thaw_epochs == {"token": 3}
+    assert list(settings.learning_rates.items()) == [("layers.*", 0.1), ("tx_in", 0.001)]
