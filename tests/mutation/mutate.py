@@ -217,7 +217,7 @@ FAULTS = [
         (f"{LAUNCH}/test_watch.py",),
     ),
     Fault(
-        "launch: what a follower writes is kept",
+        "launch: the files of another rank than the first are kept",
         "launch/rank.py",
         "if own_rank() == 0:",
         "if own_rank() == 1:",
