@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RUN = "query($id: ID!) {runOrError(runId: $id) {... on Run {status stepStats {stepKey status}}}}"
 OBSERVED = """query($id: ID!) {logsForRun(runId: $id) {... on EventConnection {events {
     ... on ObservationEvent {assetKey {path}}}}}}"""
+SAID = "query($id: ID!) {logsForRun(runId: $id) {... on EventConnection {events {... on MessageEvent {message}}}}}"
 LAUNCH = """mutation($params: ExecutionParams!) {launchRun(executionParams: $params) {
     __typename ... on LaunchRunSuccess {run {runId}} ... on PythonError {message}
     ... on RunConfigValidationInvalid {errors {message}}}}"""
@@ -65,6 +66,10 @@ class Dev:
         """Epochs observed so far."""
         events = self.ask(OBSERVED, id=run)["logsForRun"]["events"]
         return sum(event.get("assetKey", {}).get("path") == [asset] for event in events)
+
+    def messages(self, run: str) -> list[str]:
+        """The run's log so far."""
+        return [event["message"] for event in self.ask(SAID, id=run)["logsForRun"]["events"]]
 
     def terminate(self, run: str) -> None:
         answer = self.ask(TERMINATE, id=run)["terminateRun"]

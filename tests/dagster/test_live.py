@@ -151,3 +151,39 @@ def test_segger_runs_through_every_stage_by_its_preset(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "data" / "artifacts" / "segger" / "report" / "current" / "report.html").is_file()
     assert shell(tmp_path, *arguments).stderr.count("is taken as it is") == 8
+
+
+def test_training_in_two_processes_is_seen_live_cancelled_and_gone_on_with(tmp_path: Path) -> None:
+    preset = yaml.safe_load((ROOT / "configs" / "quick.yaml").read_text())
+    settings = preset["ops"]
+    settings["segger_raw"]["config"] |= {"cells": 150}
+    settings["segger_model"]["config"] = {"nproc": 2, "max_epochs": 400, "patience": None, "tensorboard": False}
+    with dagster_dev(tmp_path, "dagster_definitions", poll_interval_seconds=1) as dev:
+        run = dev.launch("segger", {"ops": settings})
+        wait_for(lambda: dev.epochs(run, "segger_model") >= 1, what="an epoch", seconds=180)
+        first = dev.epochs(run, "segger_model")
+        wait_for(lambda: dev.epochs(run, "segger_model") > first, what="another epoch while it trains")
+        assert dev.status(run) == "STARTED"
+        assert len(ranks(tmp_path)) == 2
+        dev.terminate(run)
+        wait_for(lambda: dev.status(run) not in ("STARTED", "CANCELING"), what="the end")
+        assert dev.status(run) == "CANCELED"
+        assert ranks(tmp_path) == []
+        (work,) = (tmp_path / "data" / "runs" / "segger" / "model").iterdir()
+        assert list(work.glob("checkpoints/epoch-*"))
+        assert list(work.glob("processes-*")) == []
+
+        again = dev.launch("segger", {"ops": settings, **IN_PROCESS})
+        wait_for(lambda: dev.epochs(again, "segger_model") >= 1, what="the next run", seconds=180)
+        assert f"going on from {work}" in "\n".join(dev.messages(again))
+        dev.terminate(again)
+        wait_for(lambda: dev.status(again) not in ("STARTED", "CANCELING"), what="the end")
+        assert dev.status(again) == "CANCELED"
+        assert ranks(tmp_path) == []
+
+
+def ranks(folder: Path) -> list[psutil.Process]:
+    """Processes that train together below the folder."""
+    lines = {process: " ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])}
+    ours = [process for process, line in lines.items() if str(folder) in line and "ml_core.launch.agent" not in line]
+    return [process for process in ours if "dagster_definitions.pipes_worker" in lines[process]]

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TRAINING = "tests/unit/training"
 FIND = "tests/unit/training/test_find.py"
 CONTRACT = "tests/contract/test_families.py"
+LAUNCH = "tests/unit/launch"
 SEGGER = "tests/unit/families/segger"
 
 
@@ -193,6 +194,41 @@ FAULTS = [
         'store.rewrite_record(path, {**record, "state": {**record["state"], "resume_count": state.resume_count}})',
         "",
         (f"{TRAINING}/test_start.py::test_a_run_that_dies_at_once_is_counted_too",),
+    ),
+    Fault(
+        "launch: the last error of all ranks is shown",
+        "launch/folder.py",
+        "os.link(aside, folder / FIRST_ERROR)",
+        "os.replace(aside, folder / FIRST_ERROR)",
+        (f"{LAUNCH}/test_folder.py::test_only_the_first_error_is_kept",),
+    ),
+    Fault(
+        "launch: a rank does not see that another has died",
+        "launch/watch.py",
+        "return any(lock.exists() and not is_alive(lock) and lock.exists() for lock in others)",
+        "return False",
+        (f"{LAUNCH}/test_watch.py",),
+    ),
+    Fault(
+        "launch: a rank outlives the one that started it",
+        "launch/watch.py",
+        "super().is_orphan() or (self._rank is not None and not is_alive(self._folder / PARENT_LIVES))",
+        "super().is_orphan()",
+        (f"{LAUNCH}/test_watch.py",),
+    ),
+    Fault(
+        "launch: the files of another rank than the first are kept",
+        "launch/rank.py",
+        "if own_rank() == 0:",
+        "if own_rank() == 1:",
+        (f"{LAUNCH}/test_parent.py::test_two_processes_make_one_artifact_and_only_the_first_prints",),
+    ),
+    Fault(
+        "one Ctrl-C that arrives twice stops at once",
+        "training/interrupt.py",
+        "elif time.monotonic() - self._asked_at > SECONDS_OF_ONE_REQUEST:",
+        "else:",
+        (f"{TRAINING}/test_interrupt.py",),
     ),
     Fault(
         "find: the task itself is trained",

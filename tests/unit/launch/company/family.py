@@ -10,5 +10,5 @@ FAMILY = Family(
     title="Company",
     description="Counts epochs together.",
     package="tests.unit.launch.company",
-    stages=(Stage("model", ModelSettings, "train:train", "Epochs.", trains=True),),
+    stages=(Stage("model", ModelSettings, "train:train", "Epochs.", training="train:prepare"),),
 )
