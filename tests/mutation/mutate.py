@@ -362,6 +362,36 @@ FAULTS = [
         (f"{SEGGER}/test_train.py::test_profiles_in_training_do_not_know_what_a_nucleus_has_in_another_split",),
     ),
     Fault(
+        "segger: stray RNA is counted in another split's surroundings",
+        "families/segger/samples.py",
+        "(loose & (splits.transcript == i), splits.nucleus == i)",
+        "(loose, splits.nucleus == i)",
+        (f"{SEGGER}/test_train.py::test_profiles_in_training_do_not_know_what_a_nucleus_has_in_another_split",),
+    ),
+    Fault(
+        "segger: held-out transcripts surround nuclei by their labels",
+        "families/segger/samples.py",
+        "np.asarray(graph.nucleus) < 0",
+        "np.asarray(graph.nucleus) % 2 == 0",
+        (
+            f"{SEGGER}/test_samples.py::test_in_a_shrunken_view_the_labels_of_held_out_transcripts_reach_nothing_but_the_target",
+        ),
+    ),
+    Fault(
+        "segger: planted stray RNA stays in the profiles",
+        "families/segger/stray.py",
+        "share = own / (own + local)",
+        "share = own / own",
+        (f"{SEGGER}/test_stray.py",),
+    ),
+    Fault(
+        "segger: stray RNA is a reason to be put into a cell",
+        "families/segger/task.py",
+        'torch.where(batch["nuclear"][:, None], lies_in, own)',
+        "lies_in",
+        (f"{SEGGER}/test_task.py::test_stray_rna_is_no_reason_to_be_put_into_a_cell_but_may_lie_in_a_nucleus",),
+    ),
+    Fault(
         "segger: profiles pool nuclei of other splits",
         "families/segger/samples.py",
         'bank = splits.nucleus == SPLITS.index("train")',

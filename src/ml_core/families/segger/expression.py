@@ -11,6 +11,8 @@ from scipy import sparse
 from sklearn.decomposition import TruncatedSVD
 from sklearn.neighbors import NearestNeighbors
 
+from ml_core.families.segger.stray import own_share
+
 FITS_BEST = 0.99
 
 
@@ -18,28 +20,37 @@ FITS_BEST = 0.99
 class Profiles:
     """p(gene | nucleus), pooled over the nucleus and the nuclei most like it.
 
-    **Shapes**, m nuclei, g genes: members [m, k] int32, the nuclei pooled for each, itself first, -1 padded; sums [m,
-    g] float32, their transcripts plus the prior; background [g], the sample's own p(gene).
+    **Shapes**, m nuclei, g genes: members [m, k] int32, the nuclei pooled for each, itself first, -1 padded; own [m, g]
+    float32, the share of a nucleus' transcripts of a gene that counts as its own; sums [m, g] float32, the members' own
+    transcripts plus the prior; background [g], the sample's own p(gene).
     """
 
     members: np.ndarray
+    own: np.ndarray
     sums: np.ndarray
     background: np.ndarray
 
     @classmethod
     def of(
-        cls, counts: np.ndarray, *, neighbours: int, prior: float, components: int, bank: np.ndarray | None = None
+        cls,
+        counts: np.ndarray,
+        *,
+        neighbours: int,
+        prior: float,
+        components: int,
+        bank: np.ndarray | None = None,
+        around: np.ndarray | None = None,
+        stray_share: float = 0.0,
     ) -> Self:
         """Pool each nucleus with its `neighbours` - 1 nearest in the SVD of log shares.
 
         counts: nuclear transcripts [m, g]. prior: pseudo-transcripts with the background's profile. bank: [m] bool, the
-        nuclei that may be pooled with others (all by default): a model in training sees its own split only.
+        nuclei that may be pooled with others (all by default): a model in training sees its own split only. around:
+        transcripts around each nucleus [m, g], whose profile makes up `stray_share` of the counts (`stray.own_share`).
         """
         m, g = counts.shape
         bank_rows = np.arange(m) if bank is None else np.flatnonzero(bank)
-        in_bank = counts[bank_rows]
-        background = in_bank.sum(axis=0) + 1.0
-        background /= background.sum()
+        background = _frequencies(counts[bank_rows])
         share = np.log1p(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1) * 100)
         embedded = share
         if g > 1:
@@ -49,8 +60,12 @@ class Profiles:
         members = _itself_and_nearest(embedded, bank_rows=bank_rows, count=min(neighbours, len(bank_rows)))
         rows = np.repeat(np.arange(m), members.shape[1])[members.ravel() >= 0]
         pooling = sparse.csr_matrix((np.ones(len(rows)), (rows, members[members >= 0])), shape=(m, m))
-        sums = pooling @ sparse.csr_matrix(counts, dtype=np.float64)
-        return cls(members, (sums.toarray() + prior * background).astype(np.float32), background)
+        own = np.ones(counts.shape, np.float32)
+        if around is not None:
+            own = own_share(counts, pooling=pooling, around=around, background=background, stray_share=stray_share)
+            background = _frequencies((counts * own)[bank_rows])
+        sums = pooling @ sparse.csr_matrix(counts * own, dtype=np.float64)
+        return cls(members, own, (sums.toarray() + prior * background).astype(np.float32), background)
 
     @cached_property
     def totals(self) -> np.ndarray:
@@ -73,7 +88,7 @@ class Profiles:
         gene [n], candidates [n, k] (-1 padded). A transcript counted in nucleus `counted_in` [n] (-1: in none) is taken
         out of every profile that it is part of: otherwise a stray transcript vouches for itself.
         """
-        at, part = candidates.clip(0), self._is_part(candidates, counted_in)
+        at, part = candidates.clip(0), self._part(gene, candidates, counted_in)
         sums = np.maximum(self.sums[at, gene[:, None]] - part, 1e-6)
         ratio = np.log(sums / (self.totals[at] - part) / self.background[gene][:, None])
         return np.where(candidates >= 0, ratio, 0).astype(np.float32)
@@ -82,15 +97,16 @@ class Profiles:
         self, gene: np.ndarray, candidates: np.ndarray, *, counted_in: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """What taking a transcript out of the profile adds to the log ratio of its gene and of others; [n, k] each."""
-        at, part = candidates.clip(0), self._is_part(candidates, counted_in)
+        at, part = candidates.clip(0), self._part(gene, candidates, counted_in)
         own = self.ratio_of(gene, candidates, counted_in=counted_in) - self.ratio[at, gene[:, None]]
         other = np.log(self.totals[at] / (self.totals[at] - part)).astype(np.float32)
-        return np.where(part, own, 0), np.where(part, other, 0)
+        return np.where(part > 0, own, 0), np.where(part > 0, other, 0)
 
-    def _is_part(self, candidates: np.ndarray, counted_in: np.ndarray) -> np.ndarray:
-        """[n, k] bool: the nucleus `counted_in` is pooled in the candidate's profile."""
+    def _part(self, gene: np.ndarray, candidates: np.ndarray, counted_in: np.ndarray) -> np.ndarray:
+        """How much of each transcript is in each candidate's profile, [n, k]: its own share where its nucleus is in."""
         there = (candidates >= 0) & (counted_in >= 0)[:, None]
-        return (self.members[candidates.clip(0)] == counted_in[:, None, None]).any(axis=2) & there  # type: ignore[no-any-return]
+        there &= (self.members[candidates.clip(0)] == counted_in[:, None, None]).any(axis=2)
+        return np.where(there, self.own[counted_in.clip(0), gene][:, None], np.float32(0))
 
 
 def nuclear_counts(
@@ -99,6 +115,12 @@ def nuclear_counts(
     """Transcripts of each nucleus by gene, [nuclei, genes]; only the `labelled` [n] ones count."""
     flat = nucleus[labelled].astype(np.int64) * genes + gene[labelled]
     return np.bincount(flat, minlength=nuclei * genes).reshape(nuclei, genes)
+
+
+def _frequencies(counts: np.ndarray) -> np.ndarray:
+    """p(gene) over all nuclei [g], with one transcript of each gene more than there are."""
+    total = counts.sum(axis=0) + 1.0
+    return total / total.sum()  # type: ignore[no-any-return]
 
 
 def _itself_and_nearest(embedded: np.ndarray, *, bank_rows: np.ndarray, count: int) -> np.ndarray:

@@ -17,8 +17,9 @@ class Tile:
     nuclei; xy [t, 2] um, z [t] um, gene [t] int32; neighbours [t, k_tx] and around [t, k_context] int32, local, -1
     for none or outside; candidates [t, k_bd] int32, local, -1 padded; distance [t, k_bd] um to the polygon, inf
     padded; offset [t, k_bd, 2] um from the transcript to the nucleus' centroid, 0 padded; features [b, 5]; centroids
-    [b, 2] um; nucleus [t] int32, local, the nucleus it lies in or -1; labelled [t] bool: nuclear and not held out in
-    this view; supervised [t] bool: owned and allowed by the splits.
+    [b, 2] um; nucleus [t] int32, local, the nucleus it lies in or -1; nuclear [t] bool: it lies in some nucleus, here
+    or not; labelled [t] bool: nuclear and not held out in this view; supervised [t] bool: owned and allowed by the
+    splits.
     """
 
     index: int
@@ -36,6 +37,7 @@ class Tile:
     features: np.ndarray
     centroids: np.ndarray
     nucleus: np.ndarray
+    nuclear: np.ndarray
     labelled: np.ndarray
     supervised: np.ndarray
 
@@ -75,6 +77,7 @@ def gather(graph: Graph, *, tiles: Tiles, index: int, view: str = FULL, splits: 
         features=seen.features[nuclei],
         centroids=centroids,
         nucleus=_local(nucleus, members=nuclei),
+        nuclear=nucleus >= 0,
         labelled=seen.labelled[transcripts],
         supervised=supervised,
     )

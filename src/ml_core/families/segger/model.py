@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ml_core.families.segger.attention import EdgeAttention, NeighbourAttention
-from ml_core.families.segger.pairs import CONTEXT, GEOMETRY
+from ml_core.families.segger.pairs import GEOMETRY, PAIR
 
 SHAPE = 5  # geometry.FEATURES
 NO_CANDIDATE = -30.0  # log weight of a padded pair
@@ -82,9 +82,9 @@ class Segger(nn.Module):
         self.bd_out = nn.Linear(hidden_channels, out_channels)
         self.from_tx = nn.Linear(out_channels, 32, bias=False)
         self.from_bd = nn.Linear(out_channels, 32, bias=False)
-        self.from_pair = nn.Linear(GEOMETRY + CONTEXT + 1, 32)
+        self.from_pair = nn.Linear(PAIR + 1, 32)
         self.decoder = nn.Sequential(nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 2))
-        self.nowhere = nn.Sequential(nn.Linear(GEOMETRY + CONTEXT, 16), nn.ReLU(), nn.Linear(16, 1))
+        self.nowhere = nn.Sequential(nn.Linear(PAIR, 16), nn.ReLU(), nn.Linear(16, 1))
         nn.init.constant_(self.decoder[-1].bias[1:], -3.0)  # little stray RNA to begin with
 
     def standardise(self, shapes: Tensor) -> None:
@@ -125,4 +125,13 @@ def with_gene(decoded: Decoded, ratio: Tensor) -> Tensor:
     foreign gene costs at most log e. ratio [r, p] = log p(gene | nucleus) / p(gene).
     """
     known = torch.logaddexp(F.logsigmoid(-decoded.ambient) + ratio, F.logsigmoid(decoded.ambient))
+    return torch.where(decoded.weight <= NO_CANDIDATE, decoded.weight, decoded.weight + known)
+
+
+def own_rna(decoded: Decoded, ratio: Tensor) -> Tensor:
+    """Log weight of each pair for a transcript of the nucleus' own cell, stray RNA left out, [r, p].
+
+    What only lies in a nucleus' surroundings is no reason to put it into that cell.
+    """
+    known = F.logsigmoid(-decoded.ambient) + ratio
     return torch.where(decoded.weight <= NO_CANDIDATE, decoded.weight, decoded.weight + known)

@@ -6,6 +6,7 @@ import numpy as np
 
 GEOMETRY = 14  # features of `geometry`
 CONTEXT = 4  # features of `context`
+PAIR = GEOMETRY + CONTEXT + 1  # of a judged pair: both, and whether the stain says that the transcript is nuclear
 FAR_UM = 20.0  # stands for "no such nucleus near": beyond every candidate
 
 

@@ -2,9 +2,11 @@
 
 Everything random is a pure function of (seed, epoch, tile), so that a resumed run sees what an uninterrupted one sees.
 
-Two rules keep labels out of the input. A judged transcript hides its own gene token and its edge to its nucleus; its
+Three rules keep labels out of the input. A judged transcript hides its own gene token and its edge to its nucleus; its
 gene enters only through the profiles, from which it is taken out itself. And in a shrunken view the transcripts outside
 the inner part are held out of hulls, features and edges: they must find their nucleus as cytoplasmic transcripts must.
+That the stain has a judged transcript in some nucleus is told to its own decoder (the ring test asks in which), and to
+nothing else: messages that said so of its neighbours would draw the nucleus' outline.
 """
 
 from __future__ import annotations
@@ -20,26 +22,45 @@ from ml_core.families.segger.data import FULL, SPLITS, Graph, Splits, Tiles
 from ml_core.families.segger.expression import Profiles, nuclear_counts
 from ml_core.families.segger.gather import Tile, gather
 from ml_core.families.segger.negatives import Negatives
+from ml_core.families.segger.stray import surroundings
 
 Batch = dict[str, torch.Tensor]
 Arrays = dict[str, np.ndarray]
 
 
 def profiles_of(
-    graph: Graph, *, view: str, neighbours: int, prior: float, components: int, splits: Splits | None = None
+    graph: Graph,
+    *,
+    view: str,
+    neighbours: int,
+    prior: float,
+    components: int,
+    stray_share: float,
+    stray_um: float,
+    splits: Splits | None = None,
 ) -> Profiles:
-    """Profiles of the view's nuclei from its labelled transcripts.
+    """Profiles of the view's nuclei from its labelled transcripts, less the stray RNA of their surroundings.
 
-    With `splits` only nuclei of the training blocks are pooled, and of each only the transcripts in its own split: a
-    nucleus on the border has some in another.
+    With `splits` only nuclei of the training blocks are pooled, and of each only the transcripts in its own split, as
+    of its surroundings: a nucleus on the border has some in another. Surroundings are transcripts in no nucleus, so
+    that the held-out ones of a shrunken view are not among them.
     """
-    labelled, bank = np.asarray(graph.views[view].labelled), None
+    seen, gene = graph.views[view], np.asarray(graph.gene)
+    labelled, bank, loose = np.asarray(seen.labelled), None, np.asarray(graph.nucleus) < 0
+    parts = [(loose, np.ones(len(seen.polygons), bool))]
     if splits is not None:
         bank = splits.nucleus == SPLITS.index("train")
         labelled = labelled & (splits.transcript == splits.nucleus[graph.nucleus])
-    size = {"nuclei": len(graph.views[view].polygons), "genes": len(graph.genes)}
-    counts = nuclear_counts(graph.nucleus, graph.gene, labelled=labelled, **size)
-    return Profiles.of(counts, neighbours=neighbours, prior=prior, components=components, bank=bank)
+        parts = [(loose & (splits.transcript == i), splits.nucleus == i) for i in range(len(SPLITS))]
+    around = np.zeros((len(seen.polygons), len(graph.genes)), np.float32)
+    for there, nuclei in parts:
+        around[nuclei] = surroundings(
+            graph.xy, gene, loose=there, centroids=seen.centroids[nuclei], radius_um=stray_um, genes=len(graph.genes)
+        )
+    size = {"nuclei": len(seen.polygons), "genes": len(graph.genes)}
+    counts = nuclear_counts(graph.nucleus, gene, labelled=labelled, **size)
+    pooling = {"neighbours": neighbours, "prior": prior, "components": components, "bank": bank}
+    return Profiles.of(counts, **pooling, around=around, stray_share=stray_share)
 
 
 class TileSamples:
@@ -94,7 +115,7 @@ class TileSamples:
         - the graph: token [t], neighbours [t, k], step [t, k, 3], candidates [t, c], approach [t, c, GEOMETRY + 2],
           nucleus_shape [b, 5], belongs [2, e] (transcript, nucleus);
         - what is judged: judged [r], transcript [r] (row of the graph), pair_nucleus [r, c + x] (-1 padded), pair
-          [r, c + x, GEOMETRY + CONTEXT], ratio [r, c + x], best_ratio [r];
+          [r, c + x, PAIR], ratio [r, c + x], best_ratio [r], nuclear [r] bool (in some nucleus);
         - targets: own [r] (column of the own nucleus, -1 unknown), compared [r, c + x] bool (own and its negatives),
           inner and free [r] bool.
         """
@@ -162,6 +183,7 @@ class TileSamples:
         counted_in = _padded(tile.nuclei, -1)[np.where(tile.labelled, tile.nucleus, -1)[judged]]
         circles = (tile.neighbours[judged], tile.around[judged])
         gene = tile.gene[judged]
+        nuclear = tile.nuclear[judged][:, None, None]
         told = pairs.context(
             profiles.ratio,
             in_sample,
@@ -174,8 +196,9 @@ class TileSamples:
         return {
             "judged": judged,
             "transcript": tile.transcripts[judged],
+            "nuclear": tile.nuclear[judged],
             "pair_nucleus": nuclei,
-            "pair": np.concatenate([geometry, told], axis=2),
+            "pair": np.concatenate([geometry, told, np.broadcast_to(nuclear, (*nuclei.shape, 1))], axis=2),
             "ratio": profiles.ratio_of(gene, in_sample, counted_in=counted_in),
             "best_ratio": profiles.best_ratio[gene],
         }

@@ -194,6 +194,10 @@ class ModelSettings(TrainingSettings):
         10.0, description="Weight of the sample's own profile in each", unit="transcripts", gt=0
     )
     profile_components: int = setting(15, description="Components of the SVD in which similar nuclei are sought", ge=1)
+    stray_share: float = setting(
+        0.25, description="Share of a nucleus' transcripts taken for stray RNA of its surroundings", ge=0, lt=1
+    )
+    stray_um: float = setting(30.0, description="How far these surroundings reach", unit="um", gt=0)
     share_assigned: float = setting(
         0.95,
         description="Share of transcripts that the cut leaves assigned; those whose gene fits the cell worst go first",

@@ -8,7 +8,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 from torch import Tensor
 from torch.nn import functional as F
 
-from ml_core.families.segger.model import Decoded, Segger, with_gene
+from ml_core.families.segger.model import Decoded, Segger, own_rna, with_gene
 from ml_core.families.segger.samples import Batch
 from ml_core.training.task import Forward, Task
 
@@ -102,9 +102,13 @@ class SeggerTask(Task):
         return (loss * compared).sum(1)
 
     def _predictions(self, batch: Batch, decoded: Decoded) -> dict[str, np.ndarray]:
-        """Of each judged transcript: chance [r, c] of its candidates, fit [r, c] of its gene (`scoring.Scores`)."""
+        """Of each judged transcript: chance [r, c] of its candidates, fit [r, c] of its gene (`scoring.Scores`).
+
+        In a nucleus the question is in which it lies, as the stain would say, stray or not; elsewhere whose RNA it is.
+        """
         candidates = batch["candidates"].shape[1]
-        known = with_gene(decoded, batch["ratio"])[:, :candidates]
+        lies_in, own = with_gene(decoded, batch["ratio"]), own_rna(decoded, batch["ratio"])
+        known = torch.where(batch["nuclear"][:, None], lies_in, own)[:, :candidates]
         there = batch["pair_nucleus"][:, :candidates] >= 0
         values = {
             "transcript": batch["transcript"],

@@ -176,6 +176,8 @@ def _pooling(settings: ModelSettings) -> dict[str, Any]:
         "neighbours": settings.profile_neighbours,
         "prior": settings.profile_prior,
         "components": settings.profile_components,
+        "stray_share": settings.stray_share,
+        "stray_um": settings.stray_um,
     }
 
 

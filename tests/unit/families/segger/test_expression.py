@@ -28,14 +28,20 @@ def counts_of(nucleus: np.ndarray, gene: np.ndarray) -> np.ndarray:
 def pooled(counts: np.ndarray, profiles: Profiles, *, prior: float) -> Profiles:
     """The same members and background over other counts."""
     members = profiles.members
-    sums = np.stack([counts[row[row >= 0]].sum(axis=0) for row in members]) + prior * profiles.background
+    own = counts * profiles.own
+    sums = np.stack([own[row[row >= 0]].sum(axis=0) for row in members]) + prior * profiles.background
     return dataclasses.replace(profiles, sums=sums.astype(np.float32))
 
 
-@given(seed=st.integers(0, 1000), prior=st.floats(0.5, 20), neighbours=st.integers(1, 12))
-def test_leaving_one_out_equals_profiles_made_without_it(seed: int, prior: float, neighbours: int) -> None:
+@given(
+    seed=st.integers(0, 1000), prior=st.floats(0.5, 20), neighbours=st.integers(1, 12), stray=st.sampled_from([0, 0.3])
+)
+def test_leaving_one_out_equals_profiles_made_without_it(
+    seed: int, prior: float, neighbours: int, stray: float
+) -> None:
     nucleus, gene, counts = random_sample(seed)
-    profiles = Profiles.of(counts, neighbours=neighbours, prior=prior, components=3)
+    around = np.random.default_rng(seed + 1).poisson(3.0, counts.shape)
+    profiles = Profiles.of(counts, neighbours=neighbours, prior=prior, components=3, around=around, stray_share=stray)
     candidates = np.random.default_rng(seed).integers(-1, NUCLEI, (len(gene), 4))
     found = profiles.ratio_of(gene, candidates, counted_in=nucleus)
     own, other = profiles.taken_out(gene, candidates, counted_in=nucleus)

@@ -11,10 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ml_core.families.segger.data import FULL, Graph
+from ml_core.families.segger.pairs import PAIR
 from ml_core.families.segger.samples import Batch, Negatives, TileSamples, join
 from tests.unit.families.segger.tiny import Tiny
 
 VIEW = "0.50"
+NUCLEAR = PAIR - 1  # the column that says "in some nucleus"
 TILES = np.arange(10)
 OF_OWN = ("own", "compared")  # what may follow from a hidden label: the target, and the negatives drawn against it
 OF_NEGATIVES = ("pair_nucleus", "pair", "ratio")  # their further columns hold those negatives
@@ -63,17 +65,24 @@ def test_in_a_shrunken_view_the_labels_of_held_out_transcripts_reach_nothing_but
     assert_same_bits(inputs_of(one), inputs_of(two))
 
 
-def test_in_a_shrunken_view_held_out_transcripts_are_seen_as_if_they_had_no_label(tiny: Tiny) -> None:
+def test_in_a_shrunken_view_held_out_transcripts_are_known_to_be_nuclear_and_no_more(tiny: Tiny) -> None:
     unknown = dataclasses.replace(tiny.graph, nucleus=np.where(tiny.graph.held_out(VIEW), -1, tiny.graph.nucleus))
-    one = fetch(tiny.samples(view=VIEW), *TILES)
-    two = fetch(tiny.samples(view=VIEW, graph=unknown), *TILES)
+    profiles = tiny.profiles(tiny.graph, VIEW)
+    one = fetch(tiny.samples(view=VIEW, profiles=profiles), *TILES)
+    two = fetch(tiny.samples(view=VIEW, graph=unknown, profiles=profiles), *TILES)
     assert ((one["own"] >= 0) & ~one["inner"]).any()
     assert not ((two["own"] >= 0) & ~two["inner"]).any()
-    assert_same_bits(inputs_of(one), inputs_of(two))
+    told = [inputs_of(batch) for batch in (one, two)]
+    assert (told[0]["nuclear"] != two["nuclear"]).any()
+    for batch in told:
+        batch["nuclear"] = torch.zeros_like(batch["nuclear"])
+        batch["pair"] = batch["pair"].clone()
+        batch["pair"][..., NUCLEAR] = 0
+    assert_same_bits(*told)
 
 
 def test_the_label_of_a_judged_nuclear_transcript_reaches_nothing_of_its_own_but_the_target(tiny: Tiny) -> None:
-    """With the members of the profiles as they are; other judged transcripts may hear of it through the profiles."""
+    """With members and own shares of the profiles as they are; other judged transcripts may hear of it through them."""
     profiles, compared = tiny.profiles(tiny.graph, FULL), 0
     for tile in tiny.splits.tiles_of("train"):
         before = fetch(tiny.samples(profiles=profiles), tile)
@@ -82,7 +91,8 @@ def test_the_label_of_a_judged_nuclear_transcript_reaches_nothing_of_its_own_but
             other = relabelled(tiny.graph, np.array([row]), view=FULL)
             sums = profiles.sums.copy()
             for graph, change in ((tiny.graph, -1), (other, 1)):
-                sums[(profiles.members == graph.nucleus[row]).any(axis=1), graph.gene[row]] += change
+                nucleus, gene = graph.nucleus[row], graph.gene[row]
+                sums[(profiles.members == nucleus).any(axis=1), gene] += change * profiles.own[nucleus, gene]
             after = fetch(tiny.samples(graph=other, profiles=dataclasses.replace(profiles, sums=sums)), tile)
             if after["own"][place] < 0:  # the other nucleus is of another split, where it could not be supervised
                 continue

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from ml_core.families.segger.data import FULL
+from ml_core.families.segger.model import Decoded
 from ml_core.families.segger.samples import Batch
 from ml_core.families.segger.task import SeggerTask
 from tests.unit.families.segger.tiny import Tiny
@@ -71,6 +72,25 @@ def test_predictions_are_chances_that_sum_to_one_over_the_candidates(tiny: Tiny)
     np.testing.assert_allclose(found["chance"].sum(axis=1), 1, rtol=1e-5)
     assert (found["chance"][~found["there"]] == 0).all()
     assert (found["fit"][:, 0] <= found["fit"].max()).all()
+
+
+def test_stray_rna_is_no_reason_to_be_put_into_a_cell_but_may_lie_in_a_nucleus(tiny: Tiny) -> None:
+    """A transcript between two nuclei alike in place: the first has much stray RNA around it and not its gene."""
+    batch = batch_of(tiny, *tiny.splits.tiles_of("train")[:1])
+    shape = batch["ratio"].shape
+    batch["pair_nucleus"] = torch.zeros_like(batch["pair_nucleus"])
+    batch["ratio"] = torch.full(shape, -20.0)
+    batch["ratio"][:, :2] = torch.tensor([-6.0, -1.5])  # nats: the gene is foreign to the first
+    ambient = torch.full(shape, -5.0)
+    ambient[:, 0] = 2.0  # logit: most of what is there is stray
+    weight = torch.zeros(shape)
+    chance = {}
+    for nuclear in (True, False):
+        batch["nuclear"] = torch.full_like(batch["nuclear"], nuclear)
+        decoded = Decoded(weight, ambient, torch.zeros(len(weight)))
+        chance[nuclear] = tiny.task()._predictions(batch, decoded)["chance"]
+    assert (chance[True].argmax(axis=1) == 0).all()
+    assert (chance[False].argmax(axis=1) == 1).all()
 
 
 # ---------------------------------------------------------------- metrics

@@ -16,7 +16,7 @@ import pytest
 from ml_core.artifacts import Artifact, Store, sha256
 from ml_core.errors import UserError
 from ml_core.families.segger import train
-from ml_core.families.segger.data import FULL
+from ml_core.families.segger.data import FULL, SPLITS
 from ml_core.families.segger.family import FAMILY, MODEL
 from ml_core.families.segger.samples import TileSamples, profiles_of
 from ml_core.families.segger.settings import ModelSettings
@@ -257,16 +257,23 @@ def test_a_model_whose_test_view_the_graph_lacks_is_refused(finished: dict[str, 
 
 def test_profiles_in_training_do_not_know_what_a_nucleus_has_in_another_split(tiny: Tiny) -> None:
     graph, splits = tiny.graph, tiny.splits
-    labelled = np.asarray(graph.views[FULL].labelled)
+    labelled, inside = np.asarray(graph.views[FULL].labelled), np.asarray(graph.nucleus) >= 0
     astray = np.flatnonzero(labelled & (splits.transcript != splits.nucleus[graph.nucleus]))
+    loose = np.flatnonzero(~inside & (splits.transcript == SPLITS.index("test")))
     assert len(astray)
+    assert len(loose)
     gene = np.asarray(graph.gene).copy()
-    gene[astray] = (gene[astray] + 1) % len(graph.genes)
+    for rows in (astray, loose):
+        gene[rows] = (gene[rows] + 1) % len(graph.genes)
     before, after = (
-        profiles_of(each, view=FULL, neighbours=5, prior=1.0, components=3, splits=splits)
+        profiles_of(
+            each, view=FULL, neighbours=5, prior=1.0, components=3, stray_share=0.3, stray_um=30.0, splits=splits
+        )
         for each in (graph, dataclasses.replace(graph, gene=gene))
     )
-    assert np.array_equal(before.sums, after.sums)
+    of_train = splits.nucleus == SPLITS.index("train")
+    assert np.array_equal(before.sums[of_train], after.sums[of_train])
+    assert not np.array_equal(before.own, after.own)  # surroundings do count in their own split
 
 
 # ---------------------------------------------------------------- settings that are mappings

@@ -65,7 +65,7 @@ class Tiny:
     splits: Splits
 
     def profiles(self, graph: Graph, view: str) -> Profiles:
-        return profiles_of(graph, view=view, neighbours=10, prior=10.0, components=5)
+        return profiles_of(graph, view=view, neighbours=10, prior=10.0, components=5, stray_share=0.25, stray_um=30.0)
 
     def samples(self, *, view: str = FULL, graph: Graph | None = None, **changes: Any) -> TileSamples:
         """All tiles in one view, with splits, each transcript masked with a chance of 0.3."""
