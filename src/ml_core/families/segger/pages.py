@@ -125,7 +125,8 @@ def _ring(summary: Summary) -> Section:
     text = (
         "Each nucleus is shrunk to the hull of the inner half of its transcripts. The outer half, whose cell the stain "
         "knows, is hidden from hulls, features, supervision and messages, and must find its nucleus among the four "
-        "nearest shrunk ones. Training never saw this view.\n"
+        "nearest shrunk ones. Training never saw this view. The model is told that these transcripts are "
+        "nuclear, not in which nucleus.\n"
         f"Top-1 less that of the nearest nucleus, test blocks: {_show(low)} to {_show(high)} (95 %, bootstrap over "
         f"nuclei). F1 over candidates at the threshold of the validation blocks: {_show(numbers.get('ring.f1'))}. "
         "Distances have no common scale over candidates, which makes their AUROC low; top-1 is the fair comparison."
