@@ -36,7 +36,7 @@ class Fault:
 FAULTS = [
     Fault(
         "each micro-batch counts the same (naive / N)",
-        "training/trainer.py",
+        "training/gradients.py",
         "count[term] / totals[term] for term in terms",
         "1 / len(batches) for term in terms",
         (f"{TRAINING}/test_trainer.py::test_every_split_of_a_batch_gives_the_step_of_the_whole_batch",),
@@ -146,9 +146,9 @@ FAULTS = [
     ),
     Fault(
         "only the first rank's generators are saved",
-        "training/start.py",
-        '"generators": processes.gather(capture_generators(device)),',
-        '"generators": [processes.gather(capture_generators(device))[0]],',
+        "training/saving.py",
+        '"generators": self._processes.gather(capture_generators(self._device)),',
+        '"generators": [self._processes.gather(capture_generators(self._device))[0]],',
         (
             f"{TRAINING}/test_processes.py::test_a_run_stopped_and_resumed_by_two_ranks_is_bit_equal_to_their_uninterrupted_one",
         ),

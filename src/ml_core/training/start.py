@@ -1,4 +1,4 @@
-"""Where a run begins: at its own checkpoint, else at another model's weights, else from scratch; what it saves."""
+"""Where a run begins: at its own checkpoint, else at another model's weights, else from scratch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ from torch import nn
 
 from ml_core.errors import UserError
 from ml_core.settings import differences
-from ml_core.training.checkpoint import Checkpoint, CheckpointStore, cpu_copies
-from ml_core.training.generators import capture_generators, restore_generators, seed_rank
+from ml_core.training.checkpoint import CheckpointStore
+from ml_core.training.generators import restore_generators, seed_rank
 from ml_core.training.initial import start_from
 from ml_core.training.optimizer import TrainedParts
 from ml_core.training.precision import Precision
@@ -131,35 +131,6 @@ def begin(
     return Start(state, history, path)
 
 
-def compose(
-    *,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    precision: Precision,
-    device: torch.device,
-    processes: Processes,
-    settings: TrainingSettings,
-    identity: dict[str, Any],
-    state: TrainState,
-    history: list[Row],
-) -> Checkpoint:
-    """The checkpoint from which `begin` goes on at `state`. Every rank must call it: each has generators of its own."""
-    training = {
-        "optimizer": optimizer.state_dict(),
-        "scaler": {} if precision.scaler is None else precision.scaler.state_dict(),
-        "generators": processes.gather(capture_generators(device)),
-    }
-    record = {
-        "state": asdict(state),
-        "history": _with_null(history),
-        "identity": identity,
-        "settings": settings.model_dump(mode="json"),
-        "device": str(device),
-        "precision": precision.name,
-    }
-    return Checkpoint(cpu_copies(model.state_dict()), training, record)
-
-
 def _restore_generators(states: list[dict[str, Any]], device: torch.device, *, processes: Processes, seed: int) -> None:
     """Each rank's own; with another number of processes than before, the ranks that are new begin theirs."""
     if len(states) != processes.size:
@@ -171,11 +142,6 @@ def _restore_generators(states: list[dict[str, Any]], device: torch.device, *, p
         restore_generators(states[processes.rank], device)
     else:
         seed_rank(seed, processes.rank)
-
-
-def _with_null(history: list[Row]) -> list[dict[str, float | None]]:
-    """Rows with NaN and infinities as null, which JSON can hold."""
-    return [{name: value if math.isfinite(value) else None for name, value in row.items()} for row in history]
 
 
 def _with_nan(rows: list[dict[str, float | None]]) -> list[Row]:
