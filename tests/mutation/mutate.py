@@ -54,7 +54,7 @@ FAULTS = [
     Fault(
         "generators are not restored",
         "training/start.py",
-        "restore_generators(states[processes.rank], device)",
+        "restore_generators(states[processes.rank], machine.device)",
         "pass",
         (f"{TRAINING}/test_trainer.py::test_a_run_that_was_stopped_and_resumed_is_bit_equal_to_one_that_was_not",),
     ),
@@ -147,8 +147,8 @@ FAULTS = [
     Fault(
         "only the first rank's generators are saved",
         "training/saving.py",
-        '"generators": self._processes.gather(capture_generators(self._device)),',
-        '"generators": [self._processes.gather(capture_generators(self._device))[0]],',
+        '"generators": machine.processes.gather(capture_generators(machine.device)),',
+        '"generators": [machine.processes.gather(capture_generators(machine.device))[0]],',
         (
             f"{TRAINING}/test_processes.py::test_a_run_stopped_and_resumed_by_two_ranks_is_bit_equal_to_their_uninterrupted_one",
         ),

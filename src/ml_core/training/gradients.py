@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ml_core.data.batch import to_device
 from ml_core.errors import NotFinite
-from ml_core.training.precision import Precision
+from ml_core.training.machine import Machine
 from ml_core.training.state import TrainState
 from ml_core.training.task import Batch, Forward, Task
 
@@ -41,8 +41,7 @@ def pass_back(
     *,
     counts: Sequence[dict[str, int]],
     totals: dict[str, int],
-    precision: Precision,
-    device: torch.device,
+    machine: Machine,
 ) -> PassedBack:
     """Forward and backward pass of each micro-batch; the gradients add up in the parameters.
 
@@ -50,11 +49,11 @@ def pass_back(
     is divided by its targets in the whole window. Dividing by the number of micro-batches instead is wrong as soon as
     they differ in targets, as the last ones of an epoch do, and several loss terms always.
     """
-    terms = {term: torch.zeros((), device=device) for term, total in totals.items() if total}
+    terms = {term: torch.zeros((), device=machine.device) for term, total in totals.items() if total}
     losses: list[Tensor | float] = []
     for batch, count in zip(batches, counts, strict=True):
-        with precision.autocast():
-            means = task.losses(to_device(batch, device), forward)
+        with machine.precision.autocast():
+            means = task.losses(to_device(batch, machine.device), forward)
         # A term without targets here is left out: its mean is 0 / 0.
         shares = {term: count[term] / totals[term] for term in terms if count[term]}
         parts = [means[term].float() * (task.weight(term) * share) for term, share in shares.items()]
@@ -62,7 +61,7 @@ def pass_back(
             losses.append(0.0)
             continue
         loss = functools.reduce(torch.add, parts)
-        precision.backward(loss)
+        machine.precision.backward(loss)
         losses.append(loss.detach())
         for term, share in shares.items():
             terms[term] += means[term].detach() * share

@@ -14,19 +14,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from ml_core.data.loader import Loader
 from ml_core.errors import UserError
 from ml_core.training.checkpoint import CheckpointStore, Roles, load_weights
 from ml_core.training.compiled import CompiledForward
-from ml_core.training.device import choose_device, memory_gb, prepare_process
+from ml_core.training.device import memory_gb
+from ml_core.training.fetching import loader_of
 from ml_core.training.gradients import PassedBack, not_finite, pass_back
 from ml_core.training.interrupt import Interrupted, StopAsked, StopRequest
 from ml_core.training.journal import Journal
 from ml_core.training.judging import due, judge
+from ml_core.training.machine import Machine
 from ml_core.training.memory import advice, empty_cache, first_line, is_out_of_memory, shortage_in
 from ml_core.training.optimizer import TrainedParts, clip_gradients
 from ml_core.training.plan import Window, plan_epochs, windows
-from ml_core.training.precision import choose_precision
 from ml_core.training.processes import FollowerDone, Processes
 from ml_core.training.recomputing import recomputed
 from ml_core.training.recorder import Recorder
@@ -86,7 +86,7 @@ def fit(
         last=last,
         stop_reason=str(run.state.stop_reason),
         device=str(run.device),
-        device_reason=run.device_reason,
+        device_reason=run.machine.reason,
         precision=run.precision.name,
         seconds=run.state.seconds,
         cpu_seconds=time.process_time() - cpu_start,
@@ -110,14 +110,8 @@ class _Run:
         processes: Processes,
     ) -> None:
         self.task, self.settings, self.stop, self.processes = task, settings, stop, processes
-
-        # ---- the machine
-        prepare_process(settings)
-        device, self.device_reason = choose_device(settings.device)
-        self.device = processes.own_device(device)
-        self.precision = choose_precision(settings.precision, self.device, bf16_agrees_on_cpu=task.bf16_agrees_on_cpu)
-        log.info("device %s: %s", self.device, self.device_reason)
-        log.info("precision %s: %s", self.precision.name, self.precision.reason)
+        self.machine = Machine.prepare(settings, processes, bf16_agrees_on_cpu=task.bf16_agrees_on_cpu)
+        self.device, self.precision = self.machine.device, self.machine.precision
 
         # ---- what is trained
         task.model.to(self.device)
@@ -130,10 +124,12 @@ class _Run:
 
         # ---- the samples
         self.plan = plan_epochs(train, seed=settings.seed, samples_per_epoch=settings.samples_per_epoch)
-        self.loader = self._loader(train)
-        self.validation = None if validation is None else self._validation(validation)
-        if self.validation is None:
+        self.loader = loader_of(train, settings, self.machine)
+        self.validation: Validation | None = None
+        if validation is None:
             log.info("no validation set: monitor and patience have no effect, and the last model is kept")
+        else:
+            self.validation = Validation(task, self.forward, validation, settings=settings, machine=self.machine)
 
         # ---- where it begins: the run's own checkpoint, another model's weights, or scratch
         self.store = CheckpointStore(directory / "checkpoints", keep_top=settings.keep_top, mode=settings.monitor_mode)
@@ -143,9 +139,7 @@ class _Run:
             store=self.store,
             model=task.model,
             parts=self.parts,
-            precision=self.precision,
-            device=self.device,
-            processes=processes,
+            machine=self.machine,
             settings=settings,
             identity=identity,
         )
@@ -157,10 +151,8 @@ class _Run:
         self.saving = Saving(
             self.store,
             model=task.model,
-            optimizer=self.parts.optimizer,
-            precision=self.precision,
-            device=self.device,
-            processes=processes,
+            optimizer=self.optimizer,
+            machine=self.machine,
             settings=settings,
             identity=identity,
             state=start.state,
@@ -310,8 +302,7 @@ class _Run:
             *(self.task, self.forward, batches),
             counts=counts,
             totals=totals,
-            precision=self.precision,
-            device=self.device,
+            machine=self.machine,
         )
         if self.processes.size == 1 or self.settings.on_oom == "stop" or self.forward_size == 1:
             return work()
@@ -382,25 +373,4 @@ class _Run:
             device=self.device,
             precision=self.precision.name,
             can_recompute=bool(self.task.checkpointed),
-        )
-
-    def _loader(self, samples: Samples) -> Loader:
-        settings = self.settings
-        return Loader(
-            samples,
-            seed=settings.seed,
-            num_workers=settings.num_workers,
-            pin_memory=settings.pin_memory and self.device.type == "cuda",
-            persistent_workers=settings.persistent_workers,
-            prefetch_factor=settings.prefetch_factor,
-        )
-
-    def _validation(self, samples: Samples) -> Validation:
-        return Validation(
-            *(self.task, self.forward, self._loader(samples)),
-            size=len(samples),
-            settings=self.settings,
-            device=self.device,
-            precision=self.precision,
-            processes=self.processes,
         )

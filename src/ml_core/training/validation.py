@@ -9,16 +9,15 @@ import numpy as np
 import torch
 
 from ml_core.data.batch import to_device
-from ml_core.data.loader import Loader
 from ml_core.errors import UserError
+from ml_core.training.fetching import loader_of
 from ml_core.training.generators import separate_generators
 from ml_core.training.interrupt import StopAsked
 from ml_core.training.journal import Journal
-from ml_core.training.precision import Precision
-from ml_core.training.processes import Processes
+from ml_core.training.machine import Machine
 from ml_core.training.settings import TrainingSettings
 from ml_core.training.state import Row
-from ml_core.training.task import Forward, Task
+from ml_core.training.task import Forward, Samples, Task
 
 
 @dataclass(frozen=True)
@@ -48,19 +47,16 @@ class Validation:
         self,
         task: Task,
         forward: Forward,
-        loader: Loader,
+        samples: Samples,
         *,
-        size: int,
         settings: TrainingSettings,
-        device: torch.device,
-        precision: Precision,
-        processes: Processes,
+        machine: Machine,
     ) -> None:
-        if size == 0:
+        self.size = len(samples)
+        if self.size == 0:
             raise UserError("The validation set has no samples; check the split, or train without validation.")
-        self.size = size
-        self._task, self._forward, self._loader, self._settings = task, forward, loader, settings
-        self._device, self._precision, self._processes = device, precision, processes
+        self._task, self._forward, self._loader = task, forward, loader_of(samples, settings, machine)
+        self._settings, self._machine = settings, machine
 
     def values(self, journal: Journal, *, step: int, figures: bool, stop_asked: Callable[[], str | None]) -> Row:
         """Losses and metrics over the whole set as val_*, on every rank; with `figures` the journal gets those.
@@ -72,10 +68,10 @@ class Validation:
         pooled = self._pooled(stop_asked)
         values: Row = {}
         if pooled is not None:
-            with separate_generators(self._settings.seed, self._device):
+            with separate_generators(self._settings.seed, self._machine.device):
                 values = named("val", task.loss_row(pooled.losses) | task.metrics(pooled.predictions))
                 journal.figures(task.figures(pooled.predictions) if figures else {}, step=step)
-        values = self._processes.broadcast(values)
+        values = self._machine.processes.broadcast(values)
         if monitor.startswith("val_") and monitor not in values:
             raise UserError(f"monitor is '{monitor}', but the task gives {', '.join(values)}; choose one of them.")
         return values
@@ -86,19 +82,19 @@ class Validation:
         Rank r of n takes every n-th batch from the r-th on; the first rank puts them in order and gets the result, the
         others None.
         """
-        task, processes = self._task, self._processes
+        task, device, processes = self._task, self._machine.device, self._machine.processes
         everything, batch_size = np.arange(self.size), self._settings.batch_size
         batches = [everything[i : i + batch_size] for i in range(0, self.size, batch_size)]
         judged: list[Judged] = []
         asked = None
         task.model.eval()
-        with separate_generators(self._settings.seed, self._device), torch.no_grad():
+        with separate_generators(self._settings.seed, device), torch.no_grad():
             for batch in self._loader.batches(batches[processes.rank :: processes.size], epoch=0):
                 if asked := stop_asked():
                     break
                 counts = task.counts(batch)
-                with self._precision.autocast():
-                    means, predictions = task.evaluate(to_device(batch, self._device), self._forward)
+                with self._machine.precision.autocast():
+                    means, predictions = task.evaluate(to_device(batch, device), self._forward)
                 judged.append(Judged(counts, {t: float(means[t]) for t in counts if counts[t]}, predictions))
         causes = [cause for cause in processes.gather(asked) if cause]
         if causes:
