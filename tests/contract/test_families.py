@@ -151,7 +151,7 @@ def test_a_split_batch_is_the_whole_batch(trained: Trained) -> None:
     def gradients(batch_size: int) -> tuple[list[dict[str, float]], dict[str, Tensor]]:
         split = {**changes, "batch_size": batch_size, "accumulate_batches": BATCH // batch_size}
         training, kept = trained.training(**split), Kept()
-        without_dropout(training.task.model)
+        without_chance(training.task.model)
         seen = AsInEpoch(training.train, epoch=batch_of_all_classes(training).epoch, size=len(training.train))
         training = dataclasses.replace(training, train=seen, validation=None)
         trained.fit(f"of-{batch_size}", training, arguments={"recorder": kept}, **split)
@@ -171,21 +171,27 @@ def test_a_split_batch_is_the_whole_batch(trained: Trained) -> None:
             torch.testing.assert_close(split[name], whole[name], rtol=EQUAL, atol=EQUAL * scale, msg=name)
 
 
-def without_dropout(model: nn.Module) -> None:
-    for module in model.modules():
-        if isinstance(module, nn.modules.dropout._DropoutNd):
-            module.p = 0.0
+def without_chance(model: nn.Module) -> None:
+    """In eval mode for good: no dropout, also none without a module, and no batch norm that ties samples together."""
+    model.eval()
+    model.train = lambda mode=True: model
 
 
 def test_a_frozen_part_is_bit_equal_after_training_and_the_others_are_not(trained: Trained) -> None:
     training = trained.training()
-    part = next(name for name, child in training.task.model.named_children() if list(child.parameters()))
+    part = a_part_of(training.task.model)
     before = {name: tensor.clone() for name, tensor in training.task.model.state_dict().items()}
     trained.fit("frozen", training, frozen=[part], max_epochs=1)
     after = training.task.model.state_dict()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert not {name for name in changed if name.startswith(f"{part}.")}
     assert changed
+
+
+def a_part_of(model: nn.Module) -> str:
+    """The first module that holds some of the parameters and not all."""
+    every = sum(1 for _ in model.parameters())
+    return next(name for name, part in model.named_modules() if 0 < sum(1 for _ in part.parameters()) < every)
 
 
 # ---------------------------------------------------------------- going on, and not going on
@@ -209,22 +215,35 @@ def test_a_training_that_was_stopped_again_and_again_is_bit_equal_to_one_that_wa
 
 
 class Planted:
-    """NaN in place of every number of the batch that holds sample `bad` in the second epoch."""
+    """NaN in place of every number of the batch that holds sample `bad` in the second epoch.
 
-    def __init__(self, samples: Samples, bad: int) -> None:
-        self.samples, self.bad = samples, bad
+    Where batches hold ids only, it is the losses of that batch that become NaN.
+    """
+
+    def __init__(self, training: Training, bad: int) -> None:
+        self.samples, self.bad = training.train, bad
+        self.task, self.losses_of = training.task, training.task.losses
+        self.fetched: list[bool] = []  # whether `bad` is in each batch that is still to be passed forward
+        training.task.losses = self.losses  # type: ignore[method-assign]
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def fetch(self, indices: np.ndarray, *, seed: int, epoch: int) -> Batch:
         batch = copy.deepcopy(self.samples.fetch(indices, seed=seed, epoch=epoch))
-        if epoch == 1 and self.bad in indices:
-            numbers = [tensor for tensor in tensors_of(batch) if tensor.is_floating_point()]
-            assert numbers, "this batch has no number that could be NaN"
-            for tensor in numbers:
-                tensor.fill_(math.nan)
+        self.fetched.append(epoch == 1 and self.bad in indices)
+        if self.fetched[-1]:
+            for tensor in tensors_of(batch):
+                if tensor.is_floating_point():
+                    tensor.fill_(math.nan)
         return batch
+
+    def losses(self, batch: Batch, forward: Callable[..., Any]) -> dict[str, Tensor]:
+        losses = self.losses_of(batch, forward)
+        planted = torch.is_grad_enabled() and self.fetched.pop(0)  # a validation batch is none of ours
+        if planted and not any(tensor.is_floating_point() for tensor in tensors_of(batch)):
+            return {term: loss * math.nan for term, loss in losses.items()}
+        return losses
 
 
 def tensors_of(batch: Batch) -> Iterator[Tensor]:
@@ -236,18 +255,21 @@ def tensors_of(batch: Batch) -> Iterator[Tensor]:
         yield from (tensor for value in batch for tensor in tensors_of(value))
     elif dataclasses.is_dataclass(batch):
         yield from (tensor for value in vars(batch).values() for tensor in tensors_of(value))
+    elif hasattr(batch, "to_dict"):  # a graph of PyTorch Geometric
+        yield from tensors_of(batch.to_dict())
 
 
 def test_nan_in_a_batch_stops_before_the_update_and_names_it(trained: Trained) -> None:
-    settings: Any = trained.run.settings(trained.stage)
-    training = trained.training()
+    changes = {"batch_size": BATCH, "accumulate_batches": 1}
+    settings: Any = trained.run.settings(trained.stage, **changes)
+    training = trained.training(**changes)
     plan = plan_epochs(training.train, seed=settings.seed, samples_per_epoch=settings.samples_per_epoch)
     order, size = plan.order(1), settings.window_size
     bad = next(int(sample) for sample in order[size:] if sample not in order[:size])
     at = int(np.flatnonzero(order == bad)[0]) // size * size
-    planted = dataclasses.replace(training, train=Planted(training.train, bad))
+    planted = dataclasses.replace(training, train=Planted(training, bad))
     with pytest.raises(NotFinite, match=rf"The loss is not finite at step \d+ of epoch 2, samples .*\b{bad}\b"):
-        trained.fit("planted", planted)
+        trained.fit("planted", planted, **changes)
     (last,) = (path for path in (trained.folder / "planted/checkpoints").glob(f"epoch-0001-sample-{at:09d}"))
     saved, left = load_weights(last), training.task.model.state_dict()
     assert all(torch.equal(left[name], saved[name]) for name in saved)
@@ -266,7 +288,7 @@ def test_two_processes_give_the_curve_of_one(trained: Trained) -> None:
 
     def train(name: str) -> None:
         training, kept = trained.training(**changes), Kept()
-        without_dropout(training.task.model)
+        without_chance(training.task.model)
         try:
             trained.fit(name, training, arguments={"recorder": kept}, **changes)
         finally:
@@ -286,16 +308,20 @@ def test_two_processes_give_the_curve_of_one(trained: Trained) -> None:
 
 
 def test_two_processes_stopped_again_and_again_are_bit_equal_to_two_that_were_not(
-    trained: Trained, whole: Whole
+    trained: Trained,
 ) -> None:
-    def train(name: str, stop: float | None = None) -> None:
-        asked = StopAtCheck(10**9 if stop is None else max(2, round(stop * whole.checks)))
-        trained.fit(name, trained.training(), arguments={"should_stop": asked}, num_workers=2)
+    def train(name: str, stop: int = 10**9) -> None:
+        asked = StopAtCheck(stop)
+        try:
+            trained.fit(name, trained.training(), arguments={"should_stop": asked}, num_workers=2)
+        finally:
+            (trained.folder / "checks").write_text(str(stop - asked.left))
 
     assert run_ranks(lambda rank: train("whole-2")) == [0, 0]
+    checks = int((trained.folder / "checks").read_text())  # alike on both ranks, but for a batch of a validation
     for share in STOPS:
-        errors = trained.folder / "errors"
-        assert run_ranks(lambda rank, share=share: train("cut-2", share), errors=errors) == [1, 1]
+        errors, stop = trained.folder / "errors", max(2, round(share * checks))
+        assert run_ranks(lambda rank, stop=stop: train("cut-2", stop), errors=errors) == [1, 1]
         assert (errors / "1").read_text().startswith("Interrupted")
     assert run_ranks(lambda rank: train("cut-2")) == [0, 0]
     left, right = (

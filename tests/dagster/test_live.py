@@ -168,7 +168,7 @@ def test_training_in_two_processes_is_seen_live_cancelled_and_gone_on_with(tmp_p
         dev.terminate(run)
         wait_for(lambda: dev.status(run) not in ("STARTED", "CANCELING"), what="the end")
         assert dev.status(run) == "CANCELED"
-        assert ranks(tmp_path) == []
+        assert all_below(tmp_path) == []
         (work,) = (tmp_path / "data" / "runs" / "segger" / "model").iterdir()
         assert list(work.glob("checkpoints/epoch-*"))
         assert list(work.glob("processes-*")) == []
@@ -179,11 +179,14 @@ def test_training_in_two_processes_is_seen_live_cancelled_and_gone_on_with(tmp_p
         dev.terminate(again)
         wait_for(lambda: dev.status(again) not in ("STARTED", "CANCELING"), what="the end")
         assert dev.status(again) == "CANCELED"
-        assert ranks(tmp_path) == []
+        assert all_below(tmp_path) == []
 
 
-def ranks(folder: Path) -> list[psutil.Process]:
-    """Processes that train together below the folder."""
-    lines = {process: " ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])}
-    ours = [process for process, line in lines.items() if str(folder) in line and "ml_core.launch.agent" not in line]
-    return [process for process in ours if "dagster_definitions.pipes_worker" in lines[process]]
+def all_below(folder: Path) -> list[str]:
+    """Command lines of whatever trains below the folder: ranks, their workers, torchrun."""
+    lines = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
+    return [line for line in lines if str(folder / "data" / "runs") in line]
+
+
+def ranks(folder: Path) -> list[str]:
+    return [line for line in all_below(folder) if "pipes_worker" in line and "ml_core.launch.agent" not in line]

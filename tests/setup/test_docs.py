@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from ml_core.training.settings import TrainingSettings
 
 START = """
 import sys
@@ -59,7 +62,10 @@ def test_its_blocking_check_stops_the_run(families_folder: Path, tmp_path: Path,
     assert "FAILED gc_plausible: 10.0 %." in result.stdout
 
 
-@pytest.mark.parametrize("page", ["README.md", "data/README.md", "docs/quickstart.md", "docs/adding-a-family.md"])
+PAGES = ["README.md", "data/README.md", *(f"docs/{name}.md" for name in ("quickstart", "adding-a-family", "training"))]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_links_between_pages_lead_somewhere(page: str, root: Path) -> None:
     place = root / page
     targets = re.findall(r"\]\(([^)#:]+)\)", place.read_text())
@@ -68,3 +74,37 @@ def test_links_between_pages_lead_somewhere(page: str, root: Path) -> None:
 
 def test_the_readme_is_short_enough_to_be_read(root: Path) -> None:
     assert len((root / "README.md").read_text().splitlines()) <= 120
+
+
+def rows_of_table(page: Path, heading: str) -> list[list[str]]:
+    """The cells of the table that follows a heading, without its head."""
+    text = page.read_text().split(f"## {heading}\n")[1].split("\n## ")[0]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"][2:]
+
+
+def test_every_behaviour_of_the_training_library_names_tests_that_exist(root: Path) -> None:
+    rows = rows_of_table(root / "docs" / "training.md", "What is proved, and by which test")
+    assert [number for number, _, _ in rows] == [str(number) for number in range(1, 21)]
+    for number, _, tests in rows:
+        named = re.findall(r"`([^`:]+)::(\w+)`", tests)
+        assert named, f"row {number} names no test"
+        for path, name in named:
+            tree = ast.parse((root / "tests" / path).read_text())
+            assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, f"{path}::{name}"
+
+
+def test_every_training_option_is_listed_with_unit_default_and_source(root: Path) -> None:
+    rows = rows_of_table(root / "docs" / "training.md", "Every option")
+    assert all(source for *_, source in rows)
+    assert [row[:4] for row in rows] == [list(as_listed(name)) for name in TrainingSettings.model_fields]
+
+
+def as_listed(name: str) -> tuple[str, str, str, str]:
+    """Name (starred where it does not change the result), default, unit and description of a training option."""
+    field = TrainingSettings.model_fields[name]
+    described = re.fullmatch(r"(.*?)(?: \[([^\]]*)\])?", str(field.description))
+    assert described
+    default = field.get_default(call_default_factory=True)
+    shown = "empty" if default is None else str(default).lower() if isinstance(default, bool) else f"{default}"
+    star = "" if name in TrainingSettings().result_fields() else "*"
+    return f"`{name}`{star}", shown, described[2] or "", described[1]

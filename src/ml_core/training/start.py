@@ -1,4 +1,4 @@
-"""Where a run begins: at its own checkpoint, else at another model's weights, else from scratch; what it saves."""
+"""Where a run begins: at its own checkpoint, else at another model's weights, else from scratch."""
 
 from __future__ import annotations
 
@@ -6,22 +6,20 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import filelock
-import torch
 from torch import nn
 
 from ml_core.errors import UserError
 from ml_core.settings import differences
-from ml_core.training.checkpoint import Checkpoint, CheckpointStore, cpu_copies
-from ml_core.training.generators import capture_generators, restore_generators, seed_rank
+from ml_core.training.checkpoint import CheckpointStore
+from ml_core.training.generators import restore_generators, seed_rank
 from ml_core.training.initial import start_from
+from ml_core.training.machine import Machine
 from ml_core.training.optimizer import TrainedParts
-from ml_core.training.precision import Precision
-from ml_core.training.processes import Processes
 from ml_core.training.settings import TrainingSettings
 from ml_core.training.state import Row, TrainState
 
@@ -76,9 +74,7 @@ def begin(
     store: CheckpointStore,
     model: nn.Module,
     parts: TrainedParts,
-    precision: Precision,
-    device: torch.device,
-    processes: Processes,
+    machine: Machine,
     settings: TrainingSettings,
     identity: dict[str, Any],
 ) -> Start:
@@ -89,6 +85,7 @@ def begin(
     Of a finished run only the state is read. Raises UserError when the run was made with other settings or another
     model, or was resumed too often without finishing an epoch; nothing on disk is changed then.
     """
+    processes, scaler = machine.processes, machine.precision.scaler
     path = store.path("last")
     if path is None:
         if processes.leads:
@@ -116,9 +113,9 @@ def begin(
     checkpoint = store.load(path)
     model.load_state_dict(checkpoint.weights)
     parts.load_state_dict(checkpoint.training["optimizer"])
-    if precision.scaler is not None and checkpoint.training["scaler"]:
-        precision.scaler.load_state_dict(checkpoint.training["scaler"])
-    _restore_generators(checkpoint.training["generators"], device, processes=processes, seed=settings.seed)
+    if scaler is not None and checkpoint.training["scaler"]:
+        scaler.load_state_dict(checkpoint.training["scaler"])
+    _restore_generators(checkpoint.training["generators"], machine, seed=settings.seed)
     state = state.replace(resume_count=state.resume_count + 1)
     processes.barrier()  # every rank has read the record
     if processes.leads:
@@ -131,51 +128,18 @@ def begin(
     return Start(state, history, path)
 
 
-def compose(
-    *,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    precision: Precision,
-    device: torch.device,
-    processes: Processes,
-    settings: TrainingSettings,
-    identity: dict[str, Any],
-    state: TrainState,
-    history: list[Row],
-) -> Checkpoint:
-    """The checkpoint from which `begin` goes on at `state`. Every rank must call it: each has generators of its own."""
-    training = {
-        "optimizer": optimizer.state_dict(),
-        "scaler": {} if precision.scaler is None else precision.scaler.state_dict(),
-        "generators": processes.gather(capture_generators(device)),
-    }
-    record = {
-        "state": asdict(state),
-        "history": _with_null(history),
-        "identity": identity,
-        "settings": settings.model_dump(mode="json"),
-        "device": str(device),
-        "precision": precision.name,
-    }
-    return Checkpoint(cpu_copies(model.state_dict()), training, record)
-
-
-def _restore_generators(states: list[dict[str, Any]], device: torch.device, *, processes: Processes, seed: int) -> None:
+def _restore_generators(states: list[dict[str, Any]], machine: Machine, *, seed: int) -> None:
     """Each rank's own; with another number of processes than before, the ranks that are new begin theirs."""
+    processes = machine.processes
     if len(states) != processes.size:
         log.warning(
             "saved by %d processes, going on with %d: dropout draws other numbers than in an uninterrupted run",
             *(len(states), processes.size),
         )
     if processes.rank < len(states):
-        restore_generators(states[processes.rank], device)
+        restore_generators(states[processes.rank], machine.device)
     else:
         seed_rank(seed, processes.rank)
-
-
-def _with_null(history: list[Row]) -> list[dict[str, float | None]]:
-    """Rows with NaN and infinities as null, which JSON can hold."""
-    return [{name: value if math.isfinite(value) else None for name, value in row.items()} for row in history]
 
 
 def _with_nan(rows: list[dict[str, float | None]]) -> list[Row]:

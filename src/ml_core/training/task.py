@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ml_core.training.state import Row
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -91,6 +93,18 @@ class Task(ABC):
     def figures(self, predictions: dict[str, np.ndarray]) -> dict[str, Figure]:
         """Figures of a validation, such as a confusion matrix."""
         return {}
+
+    def weight(self, term: str) -> float:
+        """The factor of a loss term in the total."""
+        return self.weights.get(term, 1.0)
+
+    def total(self, terms: Mapping[str, float]) -> float:
+        """The loss that is minimised, of the mean of each term."""
+        return sum(self.weight(term) * value for term, value in terms.items())
+
+    def loss_row(self, terms: Mapping[str, float]) -> Row:
+        """The total as `loss`, and each term as `<term>_loss`."""
+        return {"loss": self.total(terms), **{f"{term}_loss": value for term, value in terms.items()}}
 
 
 @dataclass(frozen=True)

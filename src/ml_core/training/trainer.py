@@ -13,31 +13,31 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from ml_core.data.batch import to_device
-from ml_core.data.loader import Loader
-from ml_core.errors import NotFinite, UserError
+from ml_core.errors import UserError
 from ml_core.training.checkpoint import CheckpointStore, Roles, load_weights
 from ml_core.training.compiled import CompiledForward
-from ml_core.training.device import choose_device, memory_gb, prepare_process
-from ml_core.training.generators import separate_generators
+from ml_core.training.device import memory_gb
+from ml_core.training.fetching import loader_of
+from ml_core.training.gradients import PassedBack, not_finite, pass_back
 from ml_core.training.interrupt import Interrupted, StopAsked, StopRequest
 from ml_core.training.journal import Journal
+from ml_core.training.judging import due, judge
+from ml_core.training.machine import Machine
 from ml_core.training.memory import advice, empty_cache, first_line, is_out_of_memory, shortage_in
 from ml_core.training.optimizer import TrainedParts, clip_gradients
 from ml_core.training.plan import Window, plan_epochs, windows
-from ml_core.training.precision import choose_precision
 from ml_core.training.processes import FollowerDone, Processes
 from ml_core.training.recomputing import recomputed
 from ml_core.training.recorder import Recorder
 from ml_core.training.rollback import Rollback
+from ml_core.training.saving import Saving
 from ml_core.training.schedule import build_schedule
 from ml_core.training.settings import TrainingSettings
-from ml_core.training.start import alone_in, begin, compose, identify
-from ml_core.training.state import FitResult, Row, TrainState, improved
+from ml_core.training.start import alone_in, begin, identify
+from ml_core.training.state import FitResult, Row, TrainState
 from ml_core.training.task import Batch, Samples, Task
-from ml_core.training.validation import validate
+from ml_core.training.validation import Validation, named
 
 log = logging.getLogger("ml_core.training")
 
@@ -86,7 +86,7 @@ def fit(
         last=last,
         stop_reason=str(run.state.stop_reason),
         device=str(run.device),
-        device_reason=run.device_reason,
+        device_reason=run.machine.reason,
         precision=run.precision.name,
         seconds=run.state.seconds,
         cpu_seconds=time.process_time() - cpu_start,
@@ -110,14 +110,8 @@ class _Run:
         processes: Processes,
     ) -> None:
         self.task, self.settings, self.stop, self.processes = task, settings, stop, processes
-
-        # ---- the machine
-        prepare_process(settings)
-        device, self.device_reason = choose_device(settings.device)
-        self.device = processes.own_device(device)
-        self.precision = choose_precision(settings.precision, self.device, bf16_agrees_on_cpu=task.bf16_agrees_on_cpu)
-        log.info("device %s: %s", self.device, self.device_reason)
-        log.info("precision %s: %s", self.precision.name, self.precision.reason)
+        self.machine = Machine.prepare(settings, processes, bf16_agrees_on_cpu=task.bf16_agrees_on_cpu)
+        self.device, self.precision = self.machine.device, self.machine.precision
 
         # ---- what is trained
         task.model.to(self.device)
@@ -130,35 +124,39 @@ class _Run:
 
         # ---- the samples
         self.plan = plan_epochs(train, seed=settings.seed, samples_per_epoch=settings.samples_per_epoch)
-        self.loader = self._loader(train)
-        self.validation_loader = None if validation is None else self._loader(validation)
-        self.validation_size = 0 if validation is None else len(validation)
+        self.loader = loader_of(train, settings, self.machine)
+        self.validation: Validation | None = None
         if validation is None:
             log.info("no validation set: monitor and patience have no effect, and the last model is kept")
-        elif self.validation_size == 0:
-            raise UserError("The validation set has no samples; check the split, or train without validation.")
+        else:
+            self.validation = Validation(task, self.forward, validation, settings=settings, machine=self.machine)
 
         # ---- where it begins: the run's own checkpoint, another model's weights, or scratch
         self.store = CheckpointStore(directory / "checkpoints", keep_top=settings.keep_top, mode=settings.monitor_mode)
-        sizes = {"training": len(train), "validation": self.validation_size}
-        self.identity = identify(task.model, settings, sizes, fingerprint)
+        sizes = {"training": len(train), "validation": self.validation.size if self.validation else 0}
+        identity = identify(task.model, settings, sizes, fingerprint)
         start = begin(
             store=self.store,
             model=task.model,
             parts=self.parts,
-            precision=self.precision,
-            device=self.device,
-            processes=processes,
+            machine=self.machine,
             settings=settings,
-            identity=self.identity,
+            identity=identity,
         )
         processes.equal_weights(task.model)
         self.state, self.history, self.resumed_from = start.state, start.history, start.resumed_from
         self.terms: list[str] = []  # names of the loss terms, known from the first batch
         self.together = processes.size == 1  # whether all ranks take the way that this one takes after an error
         self.forward_size = self.state.forward_size or settings.batch_size
-        self.saved_state = start.state
-        self.saved_at = time.perf_counter()
+        self.saving = Saving(
+            self.store,
+            model=task.model,
+            optimizer=self.optimizer,
+            machine=self.machine,
+            settings=settings,
+            identity=identity,
+            state=start.state,
+        )
         steps_per_epoch = math.ceil(self.plan.size / settings.window_size)
         self.schedule = build_schedule(settings, steps=steps_per_epoch * self.state.schedule_epochs)
         self.journal = Journal(
@@ -203,7 +201,7 @@ class _Run:
                 self._train_windows()
             elif shortage := shortage_in(self._train_windows):
                 self._split_from_now_on(shortage)
-        if _due(epoch + 1, self.settings.histogram_every_epochs):
+        if due(epoch + 1, self.settings.histogram_every_epochs):
             self.journal.histograms(self.task.model, step=self.state.step)
 
     def _train_windows(self) -> None:
@@ -223,9 +221,9 @@ class _Run:
             self._train_window(window, [next(batches) for _ in window.batches])
             if self.compiled:
                 self.compiled.require_graph()
-            if _due(self.state.step, settings.clear_cache_every_steps):
+            if due(self.state.step, settings.clear_cache_every_steps):
                 empty_cache(self.device)
-        if self.processes.sum([self._late()])[0]:  # before the validation, which may be long
+        if self.processes.sum([self.saving.late(self.state)])[0]:  # before the validation, which may be long
             self._save(Roles(), self.state, self.history)
 
     def _train_window(self, window: Window, batches: list[Batch]) -> None:
@@ -237,16 +235,16 @@ class _Run:
         learning_rate = self.schedule.at(state.step)
         self.parts.set_learning_rate(learning_rate)
         self.optimizer.zero_grad(set_to_none=True)
-        terms, batch_losses = self._gradients(batches, counts, totals)
-        self.processes.sum_gradients(self.parts.parameters, list(terms.values()))
+        passed = self._pass_back(batches, counts, totals)
+        self.processes.sum_gradients(self.parts.parameters, list(passed.terms.values()))
         precision.unscale(self.optimizer)
         norm = clip_gradients(self.parts.parameters, clip_norm=self.settings.clip_norm)
 
         # The one point at which an accelerator is waited for.
-        *values, gradient_norm = torch.stack([*terms.values(), norm.to(self.device, torch.float32)]).tolist()
-        means = dict(zip(terms, values, strict=True))
+        *values, gradient_norm = torch.stack([*passed.terms.values(), norm.to(self.device, torch.float32)]).tolist()
+        means = dict(zip(passed.terms, values, strict=True))
         if not all(math.isfinite(value) for value in values):
-            self._refuse("loss", [i for i, loss in zip(window.batches, batch_losses, strict=True) if not _finite(loss)])
+            self._refuse("loss", passed.not_finite(window.batches))
         curable = state.skipped_in_a_row + 1 < self.settings.skip_limit
         skipped = not math.isfinite(gradient_norm) and curable and precision.overflowed()
         if not math.isfinite(gradient_norm) and not skipped:
@@ -272,11 +270,10 @@ class _Run:
         self.rollback.forget()
         self.updating = False
         if not skipped and self.journal.wants(self.state):
-            losses, running = self._with_total(means), self._total(self.state.mean_losses())
             self.journal.step(
                 self.state,
-                losses,
-                running_loss=running,
+                self.task.loss_row(means),
+                running_loss=self.task.total(self.state.mean_losses()),
                 learning_rates=self.parts.rates(learning_rate),
                 gradient_norm=gradient_norm,
             )
@@ -291,56 +288,30 @@ class _Run:
     def _agree(self, numbers: list[int]) -> list[int]:
         """`numbers` summed over the ranks. If one was asked to stop, all stop; if it is time to save, all save."""
         asked = self.stop.asked()
-        stops, saves, *totals = self.processes.sum([asked is not None, self._late(), *numbers])
+        stops, saves, *totals = self.processes.sum([asked is not None, self.saving.late(self.state), *numbers])
         if stops:
             raise StopAsked(next(cause for cause in self.processes.gather(asked) if cause))
         if saves:
             self._save(Roles(), self.state, self.history)
         return totals
 
-    def _late(self) -> bool:
-        """Whether it is time to save, by the clock of the rank that leads."""
-        late = time.perf_counter() - self.saved_at > 60 * self.settings.checkpoint_every_minutes
-        return late and self.processes.leads and self.saved_state is not self.state
-
-    def _gradients(
-        self, batches: list[Batch], counts: list[dict[str, int]], totals: dict[str, int]
-    ) -> tuple[dict[str, Tensor], list[Tensor | float]]:
-        """As `_backward`. If memory runs out on one rank and passes are to be split, every rank is told so."""
+    def _pass_back(self, batches: list[Batch], counts: list[dict[str, int]], totals: dict[str, int]) -> PassedBack:
+        """Gradients of this rank's part of a window. If memory runs out on one and passes can be split, all know."""
+        work = functools.partial(
+            pass_back,
+            *(self.task, self.forward, batches),
+            counts=counts,
+            totals=totals,
+            machine=self.machine,
+        )
         if self.processes.size == 1 or self.settings.on_oom == "stop" or self.forward_size == 1:
-            return self._backward(batches, counts, totals)
-        done: list[tuple[dict[str, Tensor], list[Tensor | float]]] = []
-        shortage = shortage_in(lambda: done.append(self._backward(batches, counts, totals)))
+            return work()
+        done: list[PassedBack] = []
+        shortage = shortage_in(lambda: done.append(work()))
         shortages = [text for text in self.processes.gather(shortage and first_line(shortage)) if text]
         if shortages:
             raise MemoryError(shortages[0])
         return done[0]
-
-    def _backward(
-        self, batches: list[Batch], counts: list[dict[str, int]], totals: dict[str, int]
-    ) -> tuple[dict[str, Tensor], list[Tensor | float]]:
-        """Gradients of this process' part of a window. Returns its part of each term's mean, and each batch's loss.
-
-        Each term is divided by its targets in the whole window. Dividing by the number of micro-batches instead is
-        wrong as soon as they differ in targets, as the last ones of an epoch do, and several loss terms always.
-        """
-        terms = {term: torch.zeros((), device=self.device) for term, total in totals.items() if total}
-        losses: list[Tensor | float] = []
-        for batch, count in zip(batches, counts, strict=True):
-            with self.precision.autocast():
-                means = self.task.losses(to_device(batch, self.device), self.forward)
-            # A term without targets here is left out: its mean is 0 / 0.
-            shares = {term: count[term] / totals[term] for term in terms if count[term]}
-            parts = [means[term].float() * (self._weight(term) * share) for term, share in shares.items()]
-            if not parts:
-                losses.append(0.0)
-                continue
-            loss = functools.reduce(torch.add, parts)
-            self.precision.backward(loss)
-            losses.append(loss.detach())
-            for term, share in shares.items():
-                terms[term] += means[term].detach() * share
-        return terms, losses
 
     def _split_from_now_on(self, shortage: Exception) -> None:
         """Undo the window that ran out of memory, and halve the samples of a forward pass for the rest of the run."""
@@ -358,83 +329,22 @@ class _Run:
     def _finish_epoch(self) -> None:
         """Validate, judge, record, save: in this order, so that whatever is recorded twice is recorded alike."""
         settings, state, number = self.settings, self.state, self.state.epoch + 1
-        values = _named("train", self._with_total(state.mean_losses()))
-        if _due(number, settings.validate_every_epochs) or number >= settings.max_epochs:
-            values |= self._validate(figures=_due(number, settings.figure_every_epochs))
-
-        value = values.get(settings.monitor)
-        better = value is not None and improved(value, state.best_metric, mode=settings.monitor_mode)
-        better_loss = improved(values.get("val_loss", math.nan), state.best_loss, mode="min")
-        waited = 0 if better else state.waited + (value is not None)
-        out_of_patience = settings.patience is not None and waited >= settings.patience
-
-        learning_rate = self.schedule.at(max(0, state.step - 1))
-        row = self.journal.epoch(state, values, learning_rates=self.parts.rates(learning_rate), better=better)
-        finished = state.replace(
-            epoch=number,
-            position=0,
-            seconds=row["seconds"],
-            resume_count=0,
-            best_loss=values["val_loss"] if better_loss else state.best_loss,
-            best_metric=value if better else state.best_metric,
-            waited=waited,
-            validation_pending=False,
-            stop_reason="patience" if out_of_patience else "max_epochs" if number >= settings.max_epochs else None,
-            loss_sums={},
-            target_counts={},
-        )
-        roles = Roles(better_loss, better, _due(number, settings.checkpoint_every_epochs), value)
-        self._save(roles, finished, [*self.history, row])
-
-    def _validate(self, *, figures: bool) -> Row:
-        """Losses and metrics over the whole validation set. Nothing that training depends on is changed by it."""
-        task, settings = self.task, self.settings
-        if self.validation_loader is None:
-            return {}
-        pooled = validate(
-            task,
-            self.forward,
-            self.validation_loader,
-            size=self.validation_size,
-            batch_size=settings.batch_size,
-            seed=settings.seed,
-            device=self.device,
-            precision=self.precision,
-            processes=self.processes,
-            stop_asked=self.stop.asked,
-        )
-        values: Row = {}
-        if pooled is not None:
-            with separate_generators(settings.seed, self.device):
-                values = _named("val", self._with_total(pooled.losses) | task.metrics(pooled.predictions))
-                self.journal.figures(task.figures(pooled.predictions) if figures else {}, step=self.state.step)
-        values = self.processes.broadcast(values)
-        if settings.monitor.startswith("val_") and settings.monitor not in values:
-            raise UserError(
-                f"monitor is '{settings.monitor}', but the task gives {', '.join(values)}; choose one of them."
-            )
-        return values
+        values = named("train", self.task.loss_row(state.mean_losses()))
+        if self.validation and (due(number, settings.validate_every_epochs) or number >= settings.max_epochs):
+            figures = due(number, settings.figure_every_epochs)
+            values |= self.validation.values(self.journal, step=state.step, figures=figures, stop_asked=self.stop.asked)
+        judged = judge(state, values, settings)
+        learning_rates = self.parts.rates(self.schedule.at(max(0, state.step - 1)))
+        row = self.journal.epoch(state, values, learning_rates=learning_rates, better=judged.better)
+        self._save(judged.roles, judged.state.replace(seconds=row["seconds"]), [*self.history, row])
 
     def _save(self, roles: Roles, state: TrainState, history: list[Row]) -> None:
         """Write a checkpoint; the run stands at `state` from the moment when it is on disk."""
-        checkpoint = compose(
-            model=self.task.model,
-            optimizer=self.optimizer,
-            precision=self.precision,
-            device=self.device,
-            processes=self.processes,
-            settings=self.settings,
-            identity=self.identity,
-            state=state,
-            history=history,
-        )
-        name = f"epoch-{state.epoch:04d}-sample-{state.position:09d}"
         try:
-            if self.processes.leads:
-                self.store.save(name, checkpoint, roles)
+            self.saving.save(state, history, roles)
         finally:
-            if self.store.index.last == name or not self.processes.leads:
-                self.state, self.history, self.saved_state, self.saved_at = state, history, state, time.perf_counter()
+            if self.saving.saved is state:
+                self.state, self.history = state, history
 
     def _save_completed_window(self) -> None:
         """Save the last completed window unless it is on disk already. A window broken off is undone first."""
@@ -442,21 +352,14 @@ class _Run:
             log.warning("stopped while the weights were moving; the run will go on from its last checkpoint")
             return
         self.rollback.undo()
-        if self.saved_state is not self.state:
+        if self.saving.saved is not self.state:
             self._save(Roles(), self.state, self.history)
 
     def _refuse(self, what: str, batches: list[np.ndarray]) -> None:
         """Stop before the update, on every rank with the same sentence. `batches`: this rank's part of the culprits."""
-        indices = np.concatenate([part for parts in self.processes.gather(batches) for part in parts])
+        everyones = [part for parts in self.processes.gather(batches) for part in parts]
         self.together = True
-        names = ", ".join(map(str, indices[:20])) + (", ..." if len(indices) > 20 else "")
-        again = f" for the {skipped + 1}th time in a row" if (skipped := self.state.skipped_in_a_row) else ""
-        wider = ", or take precision: bf16 or fp32" if self.precision.scaler else ""
-        raise NotFinite(
-            f"The {what} is not finite at step {self.state.step + 1} of epoch {self.state.epoch + 1}{again}, samples "
-            f"{names}; the weights are those before that step. Look for NaN, infinities or empty targets in these "
-            f"samples, or lower learning_rate{wider}."
-        )
+        raise not_finite(what, everyones, state=self.state, scaled=self.precision.scaler is not None)
 
     def _advice(self, error: BaseException) -> str:
         state = self.state
@@ -471,35 +374,3 @@ class _Run:
             precision=self.precision.name,
             can_recompute=bool(self.task.checkpointed),
         )
-
-    def _loader(self, samples: Samples) -> Loader:
-        settings = self.settings
-        return Loader(
-            samples,
-            seed=settings.seed,
-            num_workers=settings.num_workers,
-            pin_memory=settings.pin_memory and self.device.type == "cuda",
-            persistent_workers=settings.persistent_workers,
-            prefetch_factor=settings.prefetch_factor,
-        )
-
-    def _weight(self, term: str) -> float:
-        return self.task.weights.get(term, 1.0)
-
-    def _total(self, terms: dict[str, float]) -> float:
-        return sum(self._weight(term) * value for term, value in terms.items())
-
-    def _with_total(self, terms: dict[str, float]) -> Row:
-        return {"loss": self._total(terms), **{f"{term}_loss": value for term, value in terms.items()}}
-
-
-def _named(prefix: str, values: Row) -> Row:
-    return {f"{prefix}_{name}": float(value) for name, value in values.items()}
-
-
-def _finite(loss: Tensor | float) -> bool:
-    return math.isfinite(float(loss))
-
-
-def _due(epoch: int, every: int | None) -> bool:
-    return every is not None and epoch % every == 0

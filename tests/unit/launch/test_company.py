@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -24,13 +26,15 @@ sys.exit(shell.main())
 """
 
 
-def torchrun(folder: Path, *settings: str) -> subprocess.Popen[str]:
+def torchrun(
+    folder: Path, *settings: str, where: Sequence[str] = ("--standalone", "--nproc-per-node=2")
+) -> subprocess.Popen[str]:
     script = folder / "shell.py"
     script.write_text(SHELL)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     ours = ["run", "company", "--data", str(folder / "data")]
     ours += [part for setting in settings for part in ("--set", f"model.{setting}")]
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script), *ours]
+    command = [sys.executable, "-m", "torch.distributed.run", *where, str(script), *ours]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -56,6 +60,26 @@ def test_all_take_part_and_the_first_speaks(tmp_path: Path) -> None:
     again = torchrun(tmp_path)
     assert "cached" in again.communicate(timeout=100)[0]
     assert again.returncode == 0
+
+
+def test_two_machines_train_together_and_only_the_first_speaks(tmp_path: Path) -> None:
+    """Each with a torchrun of its own, which name each other's place in its own variables."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        place = [
+            "--nnodes=2",
+            "--nproc-per-node=1",
+            "--master-addr=127.0.0.1",
+            f"--master-port={free.getsockname()[1]}",
+        ]
+    machines = [torchrun(tmp_path, where=[*place, f"--node-rank={number}"]) for number in (0, 1)]
+    (out, _), (silent, _) = (machine.communicate(timeout=100) for machine in machines)
+    assert [machine.returncode for machine in machines] == [0, 0]
+    assert out.count("rank 0 prints") == out.count("2 epochs.") == 1
+    assert silent == ""
+    artifact = Store(tmp_path / "data").current("company", "model")
+    assert artifact is not None
+    assert artifact.path("weights").read_text() == "2"
 
 
 @pytest.mark.parametrize("hangs", [False, True])

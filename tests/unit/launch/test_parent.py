@@ -137,9 +137,10 @@ def test_a_fault_of_the_first_rank_comes_with_its_traceback(store: Store) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("hangs", [False, True])
-def test_a_rank_that_is_killed_is_named_and_the_others_end(store: Store, hangs: bool) -> None:
+def test_a_rank_that_is_killed_is_named_and_the_others_end_within_ten_seconds(store: Store, hangs: bool) -> None:
     with pytest.raises(RuntimeError, match="Process 2 of 2 was ended by SIGKILL while training"):
         run(store, fault="killed", fault_rank=1, hangs=hangs, seconds_per_epoch=0.1)
+    assert time.time() - float((work(store) / "failed_at").read_text()) < 10
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ def _scaled_on_the_cpu(monkeypatch):
     def choose(*arguments, **keywords):
         return Precision("fp16", "faked", "cpu", None, torch.amp.GradScaler("cpu", init_scale=2.0**10))
 
-    monkeypatch.setattr("ml_core.training.trainer.choose_precision", choose)
+    monkeypatch.setattr("ml_core.training.machine.choose_precision", choose)
 
 
 class Explodes(ToyTask):

@@ -35,7 +35,7 @@ def _scaled_on_the_cpu(monkeypatch):
             "fp16", "faked", "cpu", None, torch.amp.GradScaler("cpu", init_scale=2.0**10, growth_interval=4)
         )
 
-    monkeypatch.setattr("ml_core.training.trainer.choose_precision", choose)
+    monkeypatch.setattr("ml_core.training.machine.choose_precision", choose)
 
 
 @pytest.mark.usefixtures("_scaled_on_the_cpu")
