@@ -103,6 +103,25 @@ def separate(positive: np.ndarray, negative: np.ndarray, *, weights: np.ndarray 
     return Separation(auroc, auprc)
 
 
+def auroc_contributions(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
+    """What each true pair and its negatives add to the AUROC, [m]: their mean is the AUROC exactly.
+
+    Placement values (DeLong et al., 1988) summed within clusters (Obuchowski, 1997). Resampling these means follows
+    the resampled AUROC to first order, at a small part of its cost. NaN as in `separate`.
+    """
+    there = ~np.isnan(negative) if len(negative) else np.zeros(negative.shape, bool)
+    if not there.any() or not np.isfinite(positive).all():
+        return np.full(len(positive), np.nan)
+    trues, falses = np.sort(positive), np.sort(negative[there])
+    of_true = (np.searchsorted(falses, positive) + np.searchsorted(falses, positive, side="right")) / (2 * len(falses))
+    auroc = of_true.mean()
+    passed = np.zeros(negative.shape)
+    place = np.searchsorted(trues, negative[there]) + np.searchsorted(trues, negative[there], side="right")
+    passed[there] = 1 - place / (2 * len(trues)) - auroc
+    contributions: np.ndarray = of_true + passed.sum(axis=1) * len(positive) / len(falses)
+    return contributions
+
+
 def _in_sorted(values: np.ndarray, there: np.ndarray) -> np.ndarray:
     if not len(there):
         return np.zeros(len(values), bool)

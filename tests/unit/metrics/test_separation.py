@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from ml_core.metrics.bootstrap import draw_weights
-from ml_core.metrics.separation import corrupt, separate
+from ml_core.metrics.bootstrap import draw_weights, interval, weighted_means
+from ml_core.metrics.separation import auroc_contributions, corrupt, separate
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.integers(1, 4), st.booleans())
@@ -39,6 +39,28 @@ def test_a_score_that_is_no_number_separates_nothing() -> None:
     found = separate(np.array([1.0, np.nan]), np.zeros((2, 3)))
     assert np.isnan(found.auroc).all()
     assert np.isnan(found.auprc).all()
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.integers(1, 4))
+@settings(max_examples=100, deadline=None)
+def test_the_mean_of_the_contributions_is_the_auroc(seed: int, pairs: int, per_pair: int) -> None:
+    rng = np.random.default_rng(seed)
+    positive, negative = rng.integers(0, 6, pairs).astype(float), rng.integers(-2, 5, (pairs, per_pair)).astype(float)
+    negative[rng.random(negative.shape) < 0.2] = np.nan
+    expected = separate(positive, negative).auroc[0]
+    np.testing.assert_allclose(auroc_contributions(positive, negative).mean(), expected, equal_nan=True)
+
+
+def test_resampled_contributions_have_the_interval_of_the_resampled_auroc() -> None:
+    """Negatives of one pair go up and down together, so that the pair is the unit."""
+    rng = np.random.default_rng(0)
+    shared = rng.normal(0, 1, (200, 1))
+    positive, negative = rng.normal(1, 1, 200), shared + rng.normal(0, 0.3, (200, 10))
+    weights = draw_weights(200, draws=1000, seed=0)
+    exact = interval(separate(positive, negative, weights=weights).auroc)
+    ours = interval(weighted_means(auroc_contributions(positive, negative), weights))
+    assert ours == pytest.approx(exact, abs=0.004)
+    assert exact[1] - exact[0] > 0.05
 
 
 def zipf_pairs(seed: int) -> tuple[np.ndarray, np.ndarray]:
