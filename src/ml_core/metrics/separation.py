@@ -6,11 +6,13 @@ observation of its own.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
+Weights = tuple[np.ndarray, np.ndarray]
 TRIES = 30  # draws for a negative that is not known to be true, before it is left out
 
 
@@ -79,28 +81,48 @@ def separate(positive: np.ndarray, negative: np.ndarray, *, weights: np.ndarray 
     steps of recall (scikit-learn's average_precision_score). NaN without any negative, and where a score is NaN.
     """
     there = ~np.isnan(negative) if len(negative) else np.zeros(negative.shape, bool)
-    owner = np.concatenate([np.arange(len(positive)), np.nonzero(there)[0]])
-    scores = np.concatenate([positive, negative[there]])
-    is_true = np.arange(len(scores)) < len(positive)
+    owner = np.nonzero(there)[0]
     counts = np.ones((1, len(positive)), np.float32) if weights is None else weights
-    if not there.any() or not np.isfinite(positive).all():
-        nothing = np.full(len(counts), np.nan)
-        return Separation(nothing, nothing)
-    _, group = np.unique(-scores, return_inverse=True)  # 0 is the highest score
-    size = int(group.max()) + 1
-    auroc, auprc = np.empty(len(counts)), np.empty(len(counts))
-    for draw, count in enumerate(counts):
-        weight = count[owner].astype(np.float64)
-        true = np.bincount(group[is_true], weights=weight[is_true], minlength=size)
-        false = np.bincount(group[~is_true], weights=weight[~is_true], minlength=size)
-        trues, falses = float(true.sum()), float(false.sum())
-        below = falses - np.cumsum(false) + false / 2
-        seen_true, seen_false = np.cumsum(true), np.cumsum(false) * (trues / falses if falses else np.nan)
-        with np.errstate(invalid="ignore", divide="ignore"):  # a resampling may draw no pair that has negatives
-            auroc[draw] = (true * below).sum() / np.float64(trues * falses)
-            precision = np.where(true > 0, seen_true / (seen_true + seen_false), 0.0)
-            auprc[draw] = (true * precision).sum() / np.float64(trues)
+    return _separate(positive, negative[there], ((count, count[owner]) for count in counts))
+
+
+def separate_sets(positive: np.ndarray, negative: np.ndarray, *, draws: int = 0, seed: int = 0) -> Separation:
+    """AUROC and balanced AUPRC of two independent sets of scores [p] and [n]; of resamplings of both if draws > 0."""
+    rng = np.random.default_rng(seed)
+
+    def drawn(size: int) -> np.ndarray:
+        return np.bincount(rng.integers(0, size, size), minlength=size) if draws and size else np.ones(size)
+
+    sets = ((drawn(len(positive)), drawn(len(negative))) for _ in range(max(draws, 1)))
+    return _separate(positive, negative, sets)
+
+
+def _separate(positive: np.ndarray, negative: np.ndarray, weights: Iterable[Weights]) -> Separation:
+    """For each pair of weights of all positives [p] and all negatives [n]."""
+    found = []
+    if len(positive) and len(negative) and np.isfinite(positive).all() and np.isfinite(negative).all():
+        _, group = np.unique(-np.concatenate([positive, negative]), return_inverse=True)  # 0 is the highest score
+        size = int(group.max()) + 1
+        of_true, of_false = group[: len(positive)], group[len(positive) :]
+        for true_weight, false_weight in weights:
+            true = np.bincount(of_true, weights=true_weight, minlength=size)
+            false = np.bincount(of_false, weights=false_weight, minlength=size)
+            found.append(_areas(true, false))
+    else:
+        found = [(float("nan"), float("nan")) for _ in weights]
+    auroc, auprc = np.array(found).reshape(-1, 2).T
     return Separation(auroc, auprc)
+
+
+def _areas(true: np.ndarray, false: np.ndarray) -> tuple[float, float]:
+    """AUROC and balanced AUPRC of weights by group of equal scores, highest first; NaN where a side weighs nothing."""
+    trues, falses = float(true.sum()), float(false.sum())
+    if not trues or not falses:
+        return float("nan"), float("nan")
+    below = falses - np.cumsum(false) + false / 2
+    seen_true, seen_false = np.cumsum(true) / trues, np.cumsum(false) / falses
+    precision = seen_true[true > 0] / (seen_true + seen_false)[true > 0]
+    return float((true * below).sum() / (trues * falses)), float((true[true > 0] * precision).sum() / trues)
 
 
 def auroc_contributions(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from ml_core.metrics.bootstrap import draw_weights, interval, weighted_means
-from ml_core.metrics.separation import auroc_contributions, corrupt, separate
+from ml_core.metrics.separation import auroc_contributions, corrupt, separate, separate_sets
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.integers(1, 4), st.booleans())
@@ -61,6 +61,22 @@ def test_resampled_contributions_have_the_interval_of_the_resampled_auroc() -> N
     ours = interval(weighted_means(auroc_contributions(positive, negative), weights))
     assert ours == pytest.approx(exact, abs=0.004)
     assert exact[1] - exact[0] > 0.05
+
+
+def test_two_sets_resample_each_by_itself() -> None:
+    rng = np.random.default_rng(0)
+    positive, negative = rng.normal(1, 1, 80), rng.normal(0, 1, 240)
+    label = np.arange(320) < 80
+    exact = roc_auc_score(label, np.concatenate([positive, negative]))
+    assert separate_sets(positive, negative).auroc[0] == pytest.approx(exact)
+    drawn = separate_sets(positive, negative, draws=400, seed=0).auroc
+    low, high = interval(drawn)
+    assert low < exact < high
+    hanley_mcneil = np.sqrt(
+        (exact * (1 - exact) + 79 * (exact / (2 - exact) - exact**2) + 239 * (2 * exact**2 / (1 + exact) - exact**2))
+        / (80 * 240)
+    )
+    assert drawn.std() == pytest.approx(hanley_mcneil, rel=0.2)
 
 
 def zipf_pairs(seed: int) -> tuple[np.ndarray, np.ndarray]:
