@@ -57,6 +57,11 @@ class ReportSettings(Settings):
         "environment variables in the path are filled in",
     )
     curated_negative: str = setting("NOT", description="Category of the curated pairs that are no indications")
+    beside: str | None = setting(
+        None,
+        description="Another report's directory, shown beside this one: for instance that of the random split beside "
+        "that of the disease holdout",
+    )
     classifier: bool = setting(
         True, description="Train a gradient-boosted classifier on the embeddings, as their users do"
     )
@@ -85,15 +90,24 @@ class ReportSettings(Settings):
         return count
 
     def result_fields(self) -> dict[str, Any]:
-        """The curated table counts by its content, not by its name."""
+        """Files count by their content, not by their names."""
         fields = super().result_fields()
-        path = self.curated_path()
-        if path is not None and path.is_file():
-            fields["curated"] = hashlib.sha256(path.read_bytes()).hexdigest()
+        for name, path in (("curated", self.curated_path()), ("beside", self.beside_path())):
+            if path is not None and path.is_file():
+                fields[name] = hashlib.sha256(path.read_bytes()).hexdigest()
         return fields
 
     def curated_path(self) -> Path | None:
-        return Path(os.path.expandvars(self.curated)).expanduser() if self.curated else None
+        return _path(self.curated)
+
+    def beside_path(self) -> Path | None:
+        """The metrics.json of the other report."""
+        path = _path(self.beside)
+        return None if path is None else path / "metrics.json"
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(os.path.expandvars(text)).expanduser() if text else None
 
 
 class PredictSettings(Settings):
