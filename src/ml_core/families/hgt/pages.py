@@ -147,7 +147,8 @@ def _every_relation(summary: Summary) -> Section:
     text = (
         "HGT against the stronger of popularity and DistMult on each relation, paired on the same edges; 'counts' says "
         f"whether the relation has enough test edges for the tally. Baselines win {lost} of {2 * relations} "
-        "comparisons that count. Where popularity ranks well but does not tell pairs of like degree apart, links are mostly hubs'."
+        "comparisons that count. Where popularity ranks well but does not tell pairs of like degree apart, links are "
+        "mostly those of hubs."
     )
     tables = [Table(summary.tables[metric], metric[0].upper() + metric[1:] + " by relation") for metric in COMPARED]
     return Section("Every relation", text, tables, _figures(summary, "Every relation"))
@@ -179,8 +180,8 @@ def _verdict(summary: Summary) -> Section:
     text = (
         "Effective rank: exp of the entropy of the singular values (Roy and Vetterli 2007), 1 for collapsed "
         "embeddings, at most the width. Components: principal components for 90 and 95 % of the variance, without a "
-        "cap. Mean cosine: over all pairs of nodes of a type. A type fails below effective rank 10 (small types: half of what "
-        "they can reach) or above cosine 0.95; links fail where the untrained network's are not beaten.\n"
+        "cap. Mean cosine: over all pairs of nodes of a type. A type fails below effective rank 10 (small types: half "
+        "of what they can reach) or above cosine 0.95; links fail where the untrained network's are not beaten.\n"
         "A shape alone proves nothing: an untrained network has an excellent one. A link test alone does not either: "
         "embeddings of few directions can rank by popularity. So both are asked, and the table below shows that "
         "embeddings from constant features fail for their shape and an untrained network for its links."
