@@ -102,9 +102,10 @@ def test_an_artifact_that_is_gone_is_named(store: Store, text: Path, capsys: pyt
     run(store, text)
     current = store.current("tiny", "count")
     assert current is not None
+    fingerprint = current.fingerprint
     shutil.rmtree(current.directory.resolve())
     assert ask(store) == 2
-    assert f"artifact {current.fingerprint}, from which the current double was made, is gone" in capsys.readouterr().err
+    assert f"artifact {fingerprint}, from which the current double was made, is gone" in capsys.readouterr().err
 
 
 def test_the_help_shows_the_familys_own_options(capsys: pytest.CaptureFixture[str]) -> None:
