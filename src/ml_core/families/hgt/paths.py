@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,12 +106,13 @@ class Flow:
         return tuple(int(self.relation[a, b]) for a, b in itertools.pairwise(nodes))
 
 
-def as_text(path: Path, graph: KnowledgeGraph) -> str:
-    """names joined by relations: `hypertension -disease_protein- ACE -drug_protein- Enalapril`."""
-    parts = [str(graph.node_names[path.nodes[0]])]
-    for node, relation in zip(path.nodes[1:], path.relations, strict=True):
-        parts.append(f"-{graph.relations[relation].name}- {graph.node_names[node]}")
-    return " ".join(parts)
+def as_text(path: Path, graph: KnowledgeGraph, *, names: Mapping[int, str] | None = None) -> str:
+    """`hypertension -disease_protein- ACE -drug_protein- Enalapril`; `names` of nodes that the graph does not have."""
+    called = [(names or {}).get(node) or str(graph.node_names[node]) for node in path.nodes]
+    steps = [
+        f"-{graph.relations[number].name}- {name}" for number, name in zip(path.relations, called[1:], strict=True)
+    ]
+    return " ".join([called[0], *steps])
 
 
 def _row(matrix: sparse.csr_matrix, row: int) -> dict[int, float]:
