@@ -22,16 +22,16 @@ ATTRIBUTION = (
 def read_hpo(annotations: Path, *, genes: Path, ontology: Path) -> Rows:
     """Edges of disease_phenotype_positive and _negative, phenotype_protein, disease_protein and phenotype_phenotype.
 
-    annotations: phenotype.hpoa, in which the qualifier NOT makes an edge negative. genes: genes_to_phenotype.txt.
+    annotations: phenotype.hpoa, of whose aspects only symptoms make an edge (modes of inheritance and such do not), and
+    in which the qualifier NOT makes it negative. genes: genes_to_phenotype.txt.
     ontology: hp.obo without its obsolete terms. An edge stands as often as the files say it. Raises UserError for a
     missing column and for a phenotype that the ontology does not have.
     """
     names, parents = _terms(ontology)
     annotated = _table(annotations, columns=["database_id", "disease_name", "qualifier", "hpo_id", "aspect"])
     coded = _table(genes, columns=["ncbi_gene_id", "gene_symbol", "hpo_id", "disease_id"])
-    symptoms = annotated[annotated["aspect"] == SYMPTOM]
-    negated = symptoms["qualifier"] == "NOT"
-    positive, negative = symptoms[~negated], symptoms[negated]
+    negated = annotated["qualifier"] == "NOT"
+    positive, negative = annotated[~negated & (annotated["aspect"] == SYMPTOM)], annotated[negated]
     edges = [  # relation, type and ids of the heads, type and ids of the tails
         ("disease_phenotype_positive", DISEASE, positive["database_id"], PHENOTYPE, positive["hpo_id"]),
         ("disease_phenotype_negative", DISEASE, negative["database_id"], PHENOTYPE, negative["hpo_id"]),
@@ -69,7 +69,7 @@ def read_hpo(annotations: Path, *, genes: Path, ontology: Path) -> Rows:
         tail=np.concatenate([number(kind, ids) for _, _, _, kind, ids in edges]),
         nodes=nodes[["node_type", "node_id", "node_name", "node_source"]],
         left_out={
-            ("disease_phenotype_positive", DISEASE, PHENOTYPE): {"no_symptom": len(annotated) - len(symptoms)},
+            ("disease_phenotype_positive", DISEASE, PHENOTYPE): {"no_symptom": len(annotated) - len(positive) - len(negative)},
         },
         remarks={"attribution": ATTRIBUTION.format(version=release_of(annotations))},
     )
