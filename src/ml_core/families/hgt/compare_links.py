@@ -12,6 +12,7 @@ from ml_core.stages import StageRun
 from ml_core.summary import Number, Summary
 
 RIVALS = ("popularity", "distmult")
+SHOWN = (MODEL, *RIVALS, "untrained", "constant")
 COMPARED = {"mrr": "filtered MRR", "matched_auroc": "degree-matched AUROC"}
 
 
@@ -87,10 +88,9 @@ def compare(known: Evidence, links: Links, *, summary: Summary, settings: Report
                 {
                     "relation": relation,
                     "test edges": links.questions[relation].in_split,
-                    **{figures.METHODS[method][0]: value for method, value in numbers.items()},
+                    **{figures.METHODS[method][0]: numbers[method] for method in SHOWN if method in numbers},
                     "wins": figures.METHODS[MODEL if wins else strongest][0],
-                    "gain on the stronger baseline": gain.value,
-                    "95 %": f"{gain.low:+.3f} to {gain.high:+.3f}",
+                    "gain on the stronger": f"{gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})",
                     "counts": relation in enough,
                 }
             )

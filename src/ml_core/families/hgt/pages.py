@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from ml_core.families.hgt.figures import METHODS
+from ml_core.families.hgt.report_settings import ReportSettings
 from ml_core.report import Figure, KeyFigure, Report, Section, Table
 from ml_core.stages import StageRun
 from ml_core.summary import Number, Summary
@@ -14,12 +15,12 @@ COMPARED = ("filtered MRR", "degree-matched AUROC")
 NAMED = 4  # relations that the headline names, of those that a baseline wins
 
 
-def page(summary: Summary, *, main: str, provenance: dict[str, str]) -> Report:
+def page(summary: Summary, *, main: str, settings: ReportSettings, provenance: dict[str, str]) -> Report:
     """Links first, then the shape, the verdict and what users do; training and data last."""
     sections = (
         _links(summary, main),
         _every_relation(summary),
-        _verdict(summary),
+        _verdict(summary, settings),
         _curated(summary),
         _classifier(summary),
         _beside(summary, main),
@@ -145,8 +146,8 @@ def _every_relation(summary: Summary) -> Section:
     lost = int(summary.numbers["compared.comparisons_lost"] or 0)
     relations = int(summary.numbers["compared.relations"] or 0)
     text = (
-        "HGT against the stronger of popularity and DistMult on each relation, paired on the same edges; 'counts' says "
-        f"whether the relation has enough test edges for the tally. Baselines win {lost} of {2 * relations} "
+        "HGT against the stronger of popularity and DistMult on each relation, paired on the same edges (gain, 95 %); "
+        f"'counts' says whether the relation has enough test edges for the tally. Baselines win {lost} of {2 * relations} "
         "comparisons that count. Where popularity ranks well but does not tell pairs of like degree apart, links are "
         "mostly those of hubs."
     )
@@ -154,7 +155,7 @@ def _every_relation(summary: Summary) -> Section:
     return Section("Every relation", text, tables, _figures(summary, "Every relation"))
 
 
-def _verdict(summary: Summary) -> Section:
+def _verdict(summary: Summary, settings: ReportSettings) -> Section:
     numbers = summary.numbers
     types = [
         name.removeprefix("geometry.").removesuffix(".effective_rank")
@@ -180,8 +181,10 @@ def _verdict(summary: Summary) -> Section:
     text = (
         "Effective rank: exp of the entropy of the singular values (Roy and Vetterli 2007), 1 for collapsed "
         "embeddings, at most the width. Components: principal components for 90 and 95 % of the variance, without a "
-        "cap. Mean cosine: over all pairs of nodes of a type. A type fails below effective rank 10 (small types: half "
-        "of what they can reach) or above cosine 0.95; links fail where the untrained network's are not beaten.\n"
+        "cap. Mean cosine: over all pairs of nodes of a type. A type fails below effective rank "
+        f"{settings.min_effective_rank:g} (small types: half of what they can reach; under {settings.min_type_nodes} "
+        f"nodes none is asked) or above cosine {settings.max_within_cosine}; links fail where the untrained network's "
+        "are not beaten.\n"
         "A shape alone proves nothing: an untrained network has an excellent one. A link test alone does not either: "
         "embeddings of few directions can rank by popularity. So both are asked, and the table below shows that "
         "embeddings from constant features fail for their shape and an untrained network for its links."

@@ -24,6 +24,7 @@ def build(run: StageRun) -> Summary:
     summary = Summary()
     for stage in ("graph", "splits", "model", "embeddings"):
         summary.numbers |= run.inputs[stage].summary.numbers
+    summary.numbers["split.kind"] = run.inputs["splits"].manifest["settings"]["kind"]
     known = gather_evidence(run)
     links = link_test(run, known, settings=settings)
     link_figures(known, links, summary=summary, settings=settings)
@@ -37,7 +38,7 @@ def build(run: StageRun) -> Summary:
     beside(settings, summary=summary, name=known.name)
     draw(run, known, links, found=found, decided=decided, curated=curated, summary=summary)
     decide_checks(decided, summary=summary)
-    page = pages.page(summary, main=known.name, provenance=pages.provenance(run))
+    page = pages.page(summary, main=known.name, settings=settings, provenance=pages.provenance(run))
     summary.headline = page.headline
     write_report(page, run.directory)
     return summary
