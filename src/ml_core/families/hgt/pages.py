@@ -147,7 +147,7 @@ def _every_relation(summary: Summary) -> Section:
     relations = int(summary.numbers["compared.relations"] or 0)
     text = (
         "HGT against the stronger of popularity and DistMult on each relation, paired on the same edges (gain, 95 %); "
-        f"'counts' says whether the relation has enough test edges for the tally. Baselines win {lost} of {2 * relations} "
+        f"'counts': it has enough test edges for the tally. Baselines win {lost} of {2 * relations} "
         "comparisons that count. Where popularity ranks well but does not tell pairs of like degree apart, links are "
         "mostly those of hubs."
     )
