@@ -8,6 +8,7 @@ from ml_core.errors import UserError
 from ml_core.families.hgt import evaluate, figures
 from ml_core.families.hgt.evidence import MODEL, Evidence, Links
 from ml_core.families.hgt.report_settings import ReportSettings
+from ml_core.metrics.ranking import rank_metrics
 from ml_core.stages import StageRun
 from ml_core.summary import Number, Summary
 
@@ -57,8 +58,8 @@ def link_figures(known: Evidence, links: Links, *, summary: Summary, settings: R
     for place, end in enumerate((of.tail, of.head) if of.head != of.tail else ("tail", "head")):
         for method, answers in links.answers[known.name].items():
             prefix = "test." if method == MODEL else f"control.{method}."
-            value = float((1 / answers.ranks[:, place]).mean())
-            summary.numbers[f"{prefix}{known.name}.mrr_of_{end}"] = value
+            one_side = rank_metrics(answers.ranks[:, place])
+            summary.numbers |= {f"{prefix}{known.name}.{name}_of_{end}": one_side[name] for name in ("mrr", "hits10")}
     summary.numbers["test.main_relation"] = known.name
     for method in known.judges:
         means = [evaluate.measure(by_method[method]) for by_method in links.answers.values()]

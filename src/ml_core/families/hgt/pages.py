@@ -105,7 +105,10 @@ def provenance(run: StageRun) -> dict[str, str]:
 
 def _links(summary: Summary, main: str) -> Section:
     numbers = summary.numbers
+    of_end = f"test.{main}.mrr_of_"
+    ends = [name.removeprefix(of_end) for name in numbers if name.startswith(of_end)]
     rows: list[dict[str, Number]] = []
+    sides: list[dict[str, Number]] = []
     for method, (label, _, _) in METHODS.items():
         prefix = f"test.{main}" if method == "model" else f"control.{method}.{main}"
         if f"{prefix}.mrr" in numbers:
@@ -120,10 +123,15 @@ def _links(summary: Summary, main: str) -> Section:
                     "AUPRC": numbers[f"{prefix}.auprc"],
                     "AUROC, like degrees": numbers[f"{prefix}.matched_auroc"],
                     "AUPRC, like degrees": numbers[f"{prefix}.matched_auprc"],
+                }
+            )
+            sides.append(
+                {
+                    "method": label,
                     **{
-                        f"MRR of {name.rsplit('mrr_of_', 1)[1]}": value
-                        for name, value in numbers.items()
-                        if name.startswith(f"{prefix}.mrr_of_")
+                        f"{title}, which {end}?": numbers[f"{prefix}.{metric}_of_{end}"]
+                        for end in ends
+                        for metric, title in (("mrr", "MRR"), ("hits10", "Hits@10"))
                     },
                 }
             )
@@ -139,7 +147,11 @@ def _links(summary: Summary, main: str) -> Section:
         "type. Like degrees: it is drawn from the test edges' own ends, so that popularity alone says nothing; this is "
         "the harder and the more honest figure."
     )
-    return Section(f"Links: {main}", text, [Table(rows)], _figures(summary, "Ranks and scores"))
+    tables = [
+        Table(rows, "Both questions together"),
+        Table(sides, "Each question by itself: it has its own candidates"),
+    ]
+    return Section(f"Links: {main}", text, tables, _figures(summary, "Ranks and scores"))
 
 
 def _every_relation(summary: Summary) -> Section:

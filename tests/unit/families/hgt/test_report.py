@@ -88,6 +88,7 @@ def metrics(finished: dict[str, Artifact]) -> dict[str, Any]:
         "test.indication.mrr_low",
         "test.indication.auroc_high",
         "test.indication.mrr_of_drug",
+        "control.distmult.indication.hits10_of_disease",
         "curated.auroc",
         "downstream.contraindications.classifier.auroc",
         "downstream.curated.decoder.auprc_low",
