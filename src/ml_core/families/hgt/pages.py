@@ -149,7 +149,7 @@ def _links(summary: Summary, main: str) -> Section:
     )
     tables = [
         Table(rows, "Both questions together"),
-        Table(sides, "Each question by itself: it has its own candidates"),
+        Table(sides, "Each question by itself"),
     ]
     return Section(f"Links: {main}", text, tables, _figures(summary, "Ranks and scores"))
 
