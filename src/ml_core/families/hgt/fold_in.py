@@ -1,9 +1,9 @@
 """A node that the graph does not have, from its edges alone: encoded by the trained network without training.
 
 The new node hears its neighbours through every layer; they stay as they are, so that no other prediction moves. What
-it is before the first layer nobody has learnt. Where the network's vectors are random, it gets a random one, as all
-nodes have. Where they are learned, it gets the mean of the first states of the nodes most like it, weighted by the
-Jaccard index of their training neighbours; without any such node, the mean of its type.
+it is before the first layer nobody has learnt: it gets the mean of the first states of the nodes most like it, weighted
+by the Jaccard index of their training neighbours; without any such node, the mean of its type. With a random vector,
+as all nodes have where `node_features` is random, it ranks less like itself (docs/hgt.md).
 """
 
 from __future__ import annotations
@@ -83,10 +83,10 @@ def read_edges(path: Path, *, graph: KnowledgeGraph, node_type: str) -> NewEdges
 
 
 @torch.no_grad()
-def fold_in(model: HGT, messages: Messages, edges: NewEdges, *, known: list[Tensor], seed: int = 0) -> NewNode:
+def fold_in(model: HGT, messages: Messages, edges: NewEdges, *, known: list[Tensor]) -> NewNode:
     """Encode the new node; `known` are the `flows.states` of all others."""
     small, numbers, place, relation = _around(messages, edges)
-    start = _start(model, messages, edges, known=known, seed=seed)
+    start = _start(messages, edges, first=known[0])
     state, heard = start, []
     for layer, others in zip(model.layers, known, strict=False):
         assert isinstance(layer, Layer)
@@ -132,22 +132,14 @@ def _around(messages: Messages, edges: NewEdges) -> tuple[MessageGraph, np.ndarr
     return small, numbers, place, np.array([directed[number][0] for number in rows // n])
 
 
-def _start(model: HGT, messages: Messages, edges: NewEdges, *, known: list[Tensor], seed: int) -> Tensor:
-    graph = messages.graph
-    of_type = graph.node_types.index(edges.node_type)
-    nodes = graph.nodes_of(edges.node_type)
-    if not model.embedding.vector.weight.requires_grad:
-        generator = torch.Generator().manual_seed(seed)
-        vector = torch.randn(model.embedding.vector.weight.size(1), generator=generator)
-        projected = torch.nn.functional.linear(vector, model.input.weight[of_type], model.input.bias[of_type])
-        drawn: Tensor = model.input_norm(projected)
-        return drawn
+def _start(messages: Messages, edges: NewEdges, *, first: Tensor) -> Tensor:
+    nodes = messages.graph.nodes_of(edges.node_type)
     alike = jaccard(messages, edges)
     chosen = np.argsort(-alike, kind="stable")[:MOST_ALIKE]
     weight = torch.from_numpy(alike[chosen]).float()
-    of_chosen = known[0][nodes.start + chosen]
+    of_chosen = first[nodes.start + chosen]
     if not weight.sum() > 0:
-        return known[0][nodes.start : nodes.stop].mean(dim=0)
+        return first[nodes.start : nodes.stop].mean(dim=0)
     return (weight / weight.sum()) @ of_chosen
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import save_file
+from scipy.stats import spearmanr
 
 from ml_core.artifacts import Artifact
 from ml_core.errors import UserError
@@ -21,11 +22,15 @@ from ml_core.families.hgt.flows import attention_by_layer, edges_of, states
 from ml_core.families.hgt.fold_in import NewEdges, fold_in, jaccard, read_edges
 from ml_core.families.hgt.messages import Messages, directed_relations
 from ml_core.families.hgt.model import HGT
+from ml_core.families.hgt.model_settings import ModelSettings
 from ml_core.families.hgt.predict import answer
 from ml_core.families.hgt.report_settings import PredictSettings
+from ml_core.families.hgt.train import prepare_on
 from ml_core.summary import Summary
 from ml_core.training.checkpoint import WEIGHTS
+from ml_core.training.trainer import fit
 from tests.unit.families.hgt.planted import planted
+from tests.unit.families.hgt.tiny import tiny_graph, tiny_splits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,12 +184,10 @@ def test_edges_name_their_ends_and_their_canonical_relation(made: Made) -> None:
 # ---------------------------------------------------------------- a node that the graph does not have
 
 
-def edges_around(made: Made, node: int, node_type: str) -> NewEdges:
+def edges_around(graph: KnowledgeGraph, splits: EdgeSplits, node: int, node_type: str) -> NewEdges:
     """The training edges of a node of the graph, as if it were new."""
-    edges = made.splits.edges_in("train")
-    head, tail, relation = (
-        np.asarray(each)[edges] for each in (made.graph.head, made.graph.tail, made.graph.relation_of)
-    )
+    edges = splits.edges_in("train")
+    head, tail, relation = (np.asarray(each)[edges] for each in (graph.head, graph.tail, graph.relation_of))
     as_head, as_tail = head == node, tail == node
     return NewEdges(
         node_type,
@@ -200,7 +203,7 @@ def test_a_node_folded_in_from_its_own_edges_and_first_state_is_itself(
 ) -> None:
     known = states(made.model, made.messages)
     monkeypatch.setattr(fold_in_module, "_start", lambda *_, **__: known[0][node])
-    found = fold_in(made.model, made.messages, edges_around(made, node, node_type), known=known)
+    found = fold_in(made.model, made.messages, edges_around(made.graph, made.splits, node, node_type), known=known)
     z = np.load(made.folder / "embeddings" / "embeddings.npy")
     np.testing.assert_allclose(found.embedding, z[node], atol=1e-5)
     source, target, relation = edges_of(made.messages)
@@ -214,8 +217,39 @@ def test_a_node_folded_in_from_its_own_edges_and_first_state_is_itself(
         assert ours == pytest.approx(theirs, abs=1e-6)
 
 
+@pytest.mark.slow
+def test_a_disease_that_is_folded_in_ranks_drugs_as_it_did_when_it_was_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without its own learned vector, and without itself among those that it begins as."""
+    graph, splits = tiny_graph(3000), tiny_splits(3000)
+    settings = ModelSettings(
+        embedding_dim=32, hidden_dim=32, num_heads=2, max_epochs=60, device="cpu", tensorboard=False, progress_bar=False
+    )
+    training = prepare_on(graph, splits, settings)
+    fit(training.task, train=training.train, validation=None, settings=settings, directory=tmp_path)
+    model, messages = training.task.model.eval(), Messages(graph, splits.edges_in("train"))
+    known = states(model, messages)
+    z = model.finish(known[-1], known[0]).detach().numpy()
+    drugs = z[: graph.nodes_of("drug").stop] * model.decoder.detach().numpy()[graph.relation_index("indication")]
+    diseases = graph.nodes_of("disease")
+    own, without_alike = [], []
+    for node in range(diseases.start, diseases.start + 40):
+        edges = edges_around(graph, splits, node, "disease")
+        if len(edges.node) < 3:
+            continue
+        for found, others in ((own, 1.0), (without_alike, 0.0)):
+            alike = others * jaccard(messages, edges)
+            alike[node - diseases.start] = 0
+            monkeypatch.setattr(fold_in_module, "jaccard", lambda *_, alike=alike: alike)
+            new = fold_in(model, messages, edges, known=known)
+            found.append(spearmanr(drugs @ new.embedding, drugs @ z[node])[0])
+    assert np.mean(own) > 0.75
+    assert np.mean(own) > np.mean(without_alike) + 0.2
+
+
 def test_a_new_node_begins_as_the_nodes_that_share_its_neighbours(made: Made) -> None:
-    alike = jaccard(made.messages, edges_around(made, 63, "disease"))
+    alike = jaccard(made.messages, edges_around(made.graph, made.splits, 63, "disease"))
     assert alike.argmax() == 3
     assert alike[3] == pytest.approx(1)
     assert (alike >= 0).all()
@@ -223,7 +257,7 @@ def test_a_new_node_begins_as_the_nodes_that_share_its_neighbours(made: Made) ->
 
 
 def test_a_disease_given_by_its_edges_gets_drugs_and_paths(made: Made, tmp_path: Path) -> None:
-    around = edges_around(made, 63, "disease")
+    around = edges_around(made.graph, made.splits, 63, "disease")
     path = tmp_path / "mystery.csv"
     names = [made.graph.relations[relation].name for relation in around.relation]
     pd.DataFrame({"relation": names, "node": made.graph.node_names[around.node]}).to_csv(path, index=False)

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ml_core.families.hgt.family import FAMILY
 
 from ml_core.artifacts import Artifact, Store
 from ml_core.errors import UserError
 from ml_core.families.hgt import evaluate, judge_shape, pages, practice
 from ml_core.families.hgt.data import load_graph, load_splits
 from ml_core.families.hgt.embeddings import load_embeddings
+from ml_core.families.hgt.family import FAMILY
 from ml_core.families.hgt.judges import EmbeddingJudge, PopularityJudge
 from ml_core.families.hgt.report_settings import ReportSettings
 from ml_core.families.hgt.verdict import Verdict
