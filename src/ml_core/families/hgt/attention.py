@@ -9,6 +9,7 @@ and scatters compute the same.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import warnings
 from dataclasses import dataclass
@@ -160,7 +161,7 @@ class ProjectByRelation(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, matrices: Tensor, node: Tensor, offsets: list[int]) -> Tensor:
         heads, depth = matrices.shape[1:3]
         out = x.new_empty(heads, len(node), depth)
-        for relation, (first, last) in enumerate(zip(offsets, offsets[1:], strict=False)):
+        for relation, (first, last) in enumerate(itertools.pairwise(offsets)):
             if last > first:
                 rows = _by_head(x.index_select(0, node[first:last]), heads)
                 out[:, first:last] = torch.bmm(rows, matrices[relation])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
@@ -24,7 +25,7 @@ class TypedLinear(nn.Module):
         nn.init.uniform_(self.bias, -bound, bound)
 
     def forward(self, x: Tensor, type_offsets: list[int]) -> Tensor:
-        parts = x.split([last - first for first, last in zip(type_offsets, type_offsets[1:], strict=False)])
+        parts = x.split([last - first for first, last in itertools.pairwise(type_offsets)])
         return torch.cat([F.linear(part, w, b) for part, w, b in zip(parts, self.weight, self.bias, strict=True)])
 
 

@@ -104,7 +104,7 @@ class ModelSettings(TrainingSettings):
 
     # ---- other defaults than elsewhere
     max_epochs: int = setting(100, description="Drawings of targets at most", unit="epochs", ge=1)
-    batch_size: int = setting(8, description="Slices judged with one encoding", unit="slices", ge=1)
+    batch_size: int = setting(2, description="Slices judged with one encoding", unit="slices", ge=1)
     learning_rate: float = setting(1e-2, description="Highest learning rate", gt=0)
     weight_decay: float = setting(0.0, description="Decoupled weight decay of AdamW", ge=0)
     schedule: Literal["constant", "exponential", "cosine", "warmup_cosine", "onecycle"] = setting(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -52,7 +53,7 @@ class TrainingSamples:
         self.messages = Messages(graph, self.edges)
         self.sampler = NeighbourSampler(self.messages) if settings.mode == "neighbours" else None
         first = np.searchsorted(self.edges, graph.relation_offsets)
-        self.of_relation = [self.edges[a:b] for a, b in zip(first, first[1:], strict=False)]
+        self.of_relation = [self.edges[a:b] for a, b in itertools.pairwise(first)]
         self.similar = similar_pairs(
             graph,
             self.edges,
@@ -66,10 +67,6 @@ class TrainingSamples:
 
     def __len__(self) -> int:
         return self.settings.slices
-
-    def order(self, *, seed: int, epoch: int, size: int) -> np.ndarray:
-        """The slices one after another: their edges are in random order already."""
-        return np.arange(size, dtype=np.int64) % len(self)
 
     def fetch(self, indices: np.ndarray, *, seed: int, epoch: int) -> Batch:
         drawn = self.epoch(seed=seed, epoch=epoch)
@@ -183,11 +180,12 @@ class ValidationSamples:
         first = np.searchsorted(edges, graph.relation_offsets)
         self.chosen = [
             np.sort(rng.permutation(edges[a:b])[: settings.validation_edges])
-            for a, b in zip(first, first[1:], strict=False)
+            for a, b in itertools.pairwise(first)
         ]
 
     def __len__(self) -> int:
-        return min(self.settings.slices, max(map(len, self.chosen), default=0))
+        """As many as one forward pass takes, so that a validation encodes the graph once."""
+        return min(self.settings.batch_size, max(map(len, self.chosen), default=0))
 
     def fetch(self, indices: np.ndarray, *, seed: int, epoch: int) -> Batch:
         links = []
