@@ -117,8 +117,8 @@ class PredictSettings(Settings):
     drug: str | None = setting(None, description="Name or id of a drug: which diseases?")
     edges: str | None = setting(
         None,
-        description="CSV of the edges of a disease that the graph does not have (columns relation, node and, where "
-        "ids are not unique, node_type): which drugs?",
+        description="CSV of the edges of a disease that the graph does not have (columns relation and node, by name or "
+        "id): which drugs?",
     )
     top: int = setting(20, description="How many are shown", ge=1)
     paths: int = setting(3, description="Evidence paths of each; 0 for none", ge=0)
