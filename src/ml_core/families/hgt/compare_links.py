@@ -12,8 +12,13 @@ from ml_core.metrics.ranking import rank_metrics
 from ml_core.stages import StageRun
 from ml_core.summary import Number, Summary
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
 RIVALS = ("popularity", "distmult")
-SHOWN = (MODEL, *RIVALS, "untrained", "constant")
+SHOWN = {
+    **{method: figures.METHODS[method][0] for method in (MODEL, *RIVALS)},
+    "untrained": "untrained",
+    "constant": "constant",
+}
 COMPARED = {"mrr": "filtered MRR", "matched_auroc": "degree-matched AUROC"}
 
 
@@ -88,10 +93,10 @@ def compare(known: Evidence, links: Links, *, summary: Summary, settings: Report
             rows.append(
                 {
                     "relation": relation,
-                    "test edges": links.questions[relation].in_split,
-                    **{figures.METHODS[method][0]: numbers[method] for method in SHOWN if method in numbers},
+                    "edges": links.questions[relation].in_split,
+                    **{label: round(numbers[method], 3) for method, label in SHOWN.items() if method in numbers},
                     "wins": figures.METHODS[MODEL if wins else strongest][0],
-                    "gain on the stronger": f"{gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})",
+                    "gain, 95 %": f"{gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})".replace(" ", NO_BREAK),
                     "counts": relation in enough,
                 }
             )

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
 from scipy.stats import gaussian_kde
 
 from ml_core.families.hgt.evaluate import Answers
@@ -22,6 +23,7 @@ METHODS = {
     "constant": ("constant features", "#b3382c", "v"),
 }
 TYPES = ("#2b5d8a", "#b3382c", "#4a8a5b", "#c07f2a", "#7a4a9c", "#2aa3a3", "#8d6a4f", "#c35a9a", "#5c6675", "#a8b400")
+RANKS = [1, 2, 5, 10, 20, 50, 100, 200, 500]  # ticks of a logarithmic axis
 GREY = "#d3d8df"
 Points = Mapping[str, Mapping[str, float]]  # method -> relation -> value
 
@@ -106,6 +108,9 @@ def shapes_panel(
         _plain(panel)
     left.scatter([asked[name] for name in types], place, marker="|", s=160, color="#1d2430", label="least that passes")
     left.set(title="Effective rank", xscale="log", ylim=(-0.7, len(types) - 0.3))
+    left.xaxis.set_major_locator(FixedLocator(RANKS))
+    left.xaxis.set_major_formatter("{x:g}")
+    left.xaxis.set_minor_locator(NullLocator())
     left.set_yticks(place, types)
     right.axvline(fail_above, color="#b3382c", linewidth=1)
     right.axvline(warn_above, color="#c07f2a", linewidth=1, linestyle=":")
