@@ -1,4 +1,4 @@
-"""The shell's door: python -m ml_core list | run | predict | find-lr | find-batch-size | compare | validate."""
+"""The shell's door: python -m ml_core list | run | seeds | predict | find-lr | find-batch-size | compare | validate."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ml_core import seeds
 from ml_core.artifacts import Artifact, Store
 from ml_core.compare import compare_runs
 from ml_core.errors import UserError
@@ -146,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
         "--set", action="append", default=[], metavar="STAGE.FIELD=VALUE", help="override one field; repeatable"
     )
     commands = parser.add_subparsers(
-        required=True, metavar="list | run | predict | find-lr | find-batch-size | compare | validate"
+        required=True, metavar="list | run | seeds | predict | find-lr | find-batch-size | compare | validate"
     )
 
     listing = commands.add_parser("list", parents=[data], help="families, stages and their newest artifacts")
@@ -162,6 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     running.add_argument("--force", action="store_true", help="run although nothing has changed")
     running.set_defaults(command=run)
 
+    seeds.add_command(commands, data, settings)
     add_command(commands, data)
     add_commands(commands, data, settings)
 
