@@ -2,8 +2,8 @@
 
     python -m ml_core.bench.hgt_attention
 
-By default 4,200 nodes of 10 types, 12,500 directed edges of 30 relations, width 256. The sides take turns in one process
-on one thread; each side's memory is the growth of the peak in a process of its own.
+By default 4,200 nodes of 10 types, 12,500 directed edges of 30 relations, width 256. The sides take turns in one
+process on one thread; each side's memory is the growth of the peak in a process of its own.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def random_graph(nodes: int, edges: int, relations: int) -> KnowledgeGraph:
         heads.append(drawn[0])
         tails.append(drawn[1])
         counts.append(counts[-1] + drawn.shape[1])
-    ends = (np.concatenate(each).astype(np.int32) for each in (heads, tails))
-    return KnowledgeGraph(names, offsets, described, np.array(counts, np.int64), *ends, labels=pd.DataFrame())
+    head, tail = (np.concatenate(each).astype(np.int32) for each in (heads, tails))
+    return KnowledgeGraph(names, offsets, described, np.array(counts, np.int64), head, tail, pd.DataFrame())
 
 
 def sides(nodes: int, edges: int, relations: int, width: int) -> dict[str, Callable[[], tuple[Tensor, Tensor]]]:
@@ -73,7 +73,7 @@ def sides(nodes: int, edges: int, relations: int, width: int) -> dict[str, Calla
         return out.detach(), given.grad
 
     def pyg(given: Tensor) -> Tensor:
-        found = theirs(dict(zip(graph.node_types, given.split(sizes), strict=True)), by_relation)
+        found = theirs(dict(zip(graph.node_types, torch.split(given, sizes), strict=True)), by_relation)
         return torch.cat([found.get(name, torch.zeros(0, width)) for name in graph.node_types])
 
     return {"ml_core.families.hgt": lambda: step(lambda given: ours(given, messages)), "PyG HGTConv": lambda: step(pyg)}
@@ -130,7 +130,9 @@ def main() -> int:
             figures[name].append(time.process_time() - started)
     medians = {name: statistics.median(each) for name, each in figures.items()}
     memory = {name: memory_gb(name, sizes) for name in steps}
-    print(f"torch {torch.__version__}, one thread, medians of {options.rounds} rounds, outputs and gradients within {apart:.1e}")
+    print(
+        f"torch {torch.__version__}, one thread, medians of {options.rounds} rounds, outputs and gradients within {apart:.1e}"
+    )
     print(f"{'side':22} {'CPU-s':>8} {'ratio':>7} {'GB grown':>9}")
     for name in steps:
         ratio = medians[name] / medians["ml_core.families.hgt"]

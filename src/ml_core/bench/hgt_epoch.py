@@ -38,9 +38,7 @@ def simulated(nodes: int) -> tuple[KnowledgeGraph, EdgeSplits]:
     names = list(made.types)
     offsets = np.concatenate([[0], np.cumsum([len(made.types[name]) for name in names])]).astype(np.int64)
     first = dict(zip(names, offsets[:-1], strict=True))
-    relations = [
-        Relation(plan.name, plan.head, plan.tail, symmetric=plan.head == plan.tail) for plan in made.relations
-    ]
+    relations = [Relation(plan.name, plan.head, plan.tail, symmetric=plan.head == plan.tail) for plan in made.relations]
     ends = [made.edges[plan.name] for plan in made.relations]
     counts = np.concatenate([[0], np.cumsum([len(heads) for heads, _ in ends])]).astype(np.int64)
     head = np.concatenate([heads + first[of.head] for of, (heads, _) in zip(relations, ends, strict=True)])
@@ -85,7 +83,9 @@ def main() -> int:
     task, samples = training.task, training.train
     assert isinstance(task, HGTTask)
     assert isinstance(samples, TrainingSamples)
-    print(f"{len(samples.messages.edge):,} directed training edges prepared in {time.process_time() - started:.1f} CPU-s")
+    print(
+        f"{len(samples.messages.edge):,} directed training edges prepared in {time.process_time() - started:.1f} CPU-s"
+    )
     print(f"estimated memory {estimate(samples, task.model, settings).total_gb:.1f} GB", flush=True)
     optimizer = torch.optim.AdamW(task.model.parameters(), lr=1e-3, fused=True)
     for epoch in range(options.epochs):
@@ -99,7 +99,9 @@ def main() -> int:
             optimizer.step()
             targets += task.counts(batch)["link"]
         seconds = time.process_time() - started
-        print(f"epoch {epoch + 1}: {seconds:.2f} CPU-s, {targets:,} targets, peak {peak_memory_gb():.2f} GB", flush=True)
+        print(
+            f"epoch {epoch + 1}: {seconds:.2f} CPU-s, {targets:,} targets, peak {peak_memory_gb():.2f} GB", flush=True
+        )
     return 0
 
 

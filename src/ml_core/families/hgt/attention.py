@@ -80,7 +80,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, structure: Structure) -> T
 
 
 def attend_by_scatter(query: Tensor, key: Tensor, value: Tensor, structure: Structure) -> Tensor:
-    """As `attend`, of a query that is scaled already, by gathers and scatters: for devices without the CPU's kernels."""
+    """As `attend`, of a query that is scaled already, by gathers and scatters, for other devices than a CPU."""
     source, target = structure.source.long(), structure.target.long()
     logit = (query[:, target] * key[:, source]).sum(-1)  # [heads, e]
     slot = target.expand_as(logit)
@@ -192,7 +192,7 @@ def project_by_relation(x: Tensor, matrices: Tensor, node: Tensor, offsets: list
 
 def _by_head(rows: Tensor, heads: int) -> Tensor:
     """[m, heads * depth] -> [heads, m, depth]."""
-    return rows.unflatten(1, (heads, -1)).transpose(0, 1)
+    return rows.view(len(rows), heads, -1).transpose(0, 1)
 
 
 @functools.cache

@@ -15,8 +15,11 @@ from ml_core.families.hgt.data import KnowledgeGraph
 
 @dataclass(frozen=True)
 class Contrast:
-    """Anchors against a batch. **Shapes**: batch [b] int64, nodes of the message graph; anchor [a] int64 into the batch;
-    positive [2, p] int64: pairs (of anchors, of batch); weight [a] float32, 1 for each anchor."""
+    """Anchors against a batch.
+
+    **Shapes**: batch [b] int64, nodes of the message graph; anchor [a] int64 into the batch; positive [2, p] int64:
+    pairs (of anchors, of batch); weight [a] float32, 1 for each anchor.
+    """
 
     batch: Tensor
     anchor: Tensor
@@ -25,7 +28,7 @@ class Contrast:
 
 
 def similar_pairs(graph: KnowledgeGraph, edges: np.ndarray, *, of: str, by: str, threshold: float) -> sparse.csr_matrix:
-    """Bool [nodes of `of`, the same]: different nodes whose sets of `by` neighbours have a Jaccard index above threshold.
+    """Bool [nodes of `of`, the same]: different nodes whose `by` neighbours have a Jaccard index above threshold.
 
     `edges`: the canonical edges that count, those of training. All zero where either type is missing.
     """

@@ -25,7 +25,7 @@ class TypedLinear(nn.Module):
         nn.init.uniform_(self.bias, -bound, bound)
 
     def forward(self, x: Tensor, type_offsets: list[int]) -> Tensor:
-        parts = x.split([last - first for first, last in itertools.pairwise(type_offsets)])
+        parts = torch.split(x, [last - first for first, last in itertools.pairwise(type_offsets)])
         return torch.cat([F.linear(part, w, b) for part, w, b in zip(parts, self.weight, self.bias, strict=True)])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -20,7 +21,7 @@ def training_curves(history: Rows, path: Path, *, best_epoch: int) -> None:
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, 4)
 
-    def draw(panel: Axes, name: str, label: str, **style: str) -> None:
+    def draw(panel: Axes, name: str, label: str, **style: Any) -> None:
         values = np.array([row.get(name, np.nan) for row in history], dtype=float)
         seen = np.isfinite(values)
         if seen.any():

@@ -46,7 +46,7 @@ class MessageGraph:
 
 
 def directed_relations(relations: list[Relation]) -> list[tuple[int, bool]]:
-    """Relations as messages know them: (index, reversed), every one forward first, then those that are not symmetric."""
+    """Relations as messages know them: (index, reversed): all forward, then backwards those not symmetric."""
     forward = [(index, False) for index in range(len(relations))]
     return forward + [(index, True) for index, relation in enumerate(relations) if not relation.symmetric]
 
@@ -54,8 +54,8 @@ def directed_relations(relations: list[Relation]) -> list[tuple[int, bool]]:
 class Messages:
     """All training edges in both directions, sorted once; leaving some out keeps the order.
 
-    **Shapes**, d directed edges sorted by (target, row): edge [d] int32 into the graph's canonical edges; source_row [d]
-    and target [d] int32.
+    **Shapes**, d directed edges sorted by (target, row): edge [d] int32 into the canonical edges; source_row [d] and
+    target [d] int32.
     """
 
     def __init__(self, graph: KnowledgeGraph, edges: np.ndarray) -> None:
@@ -94,7 +94,7 @@ class Messages:
         return self.keeping(np.ones(len(self.edge), bool))
 
     def without(self, hidden: np.ndarray) -> MessageGraph:
-        """As `whole`, but canonical edges that `hidden` (bool [all canonical edges]) marks send in neither direction."""
+        """As `whole`, but canonical edges that `hidden` (bool [all canonical edges]) marks do not send."""
         return self.keeping(~hidden[self.edge])
 
     def keeping(self, keep: np.ndarray) -> MessageGraph:
@@ -143,4 +143,5 @@ def ranges(first: np.ndarray, last: np.ndarray) -> np.ndarray:
     lengths = last - first
     total = int(lengths.sum())
     ends = np.cumsum(lengths)
-    return np.arange(total) + np.repeat(first - ends + lengths, lengths)
+    numbers: np.ndarray = np.arange(total) + np.repeat(first - ends + lengths, lengths)
+    return numbers

@@ -1,4 +1,4 @@
-"""What an epoch predicts and what it may see: target edges, negatives, message graphs; all functions of (seed, epoch)."""
+"""What an epoch predicts and what it may see: targets, negatives and messages, as functions of (seed, epoch)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Batch = list[Piece]
 
 @dataclass(frozen=True)
 class Epoch:
-    """What is drawn once for an epoch: the hidden edges of each relation in random order, who sends, who is contrasted."""
+    """What is drawn once for an epoch: each relation's hidden edges in random order, who sends, who is contrasted."""
 
     targets: list[np.ndarray]
     weights: np.ndarray
@@ -179,8 +179,7 @@ class ValidationSamples:
         rng = np.random.default_rng(settings.seed)
         first = np.searchsorted(edges, graph.relation_offsets)
         self.chosen = [
-            np.sort(rng.permutation(edges[a:b])[: settings.validation_edges])
-            for a, b in itertools.pairwise(first)
+            np.sort(rng.permutation(edges[a:b])[: settings.validation_edges]) for a, b in itertools.pairwise(first)
         ]
 
     def __len__(self) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ml_core.families.hgt.collapse import collapse
@@ -39,6 +41,11 @@ class HGTTask(Task):
         self.model, self.relations, self.node_types = model, relations, node_types
         self.weights = {"contrastive": contrastive_weight}
         self.temperature, self.chunk, self.contrasts = temperature, chunk, contrastive_weight > 0
+
+    @property
+    def scorer(self) -> Any:
+        """The model, for its `decoder` [relations, f] and `scale`; controls put another in its place."""
+        return self.model
 
     def counts(self, batch: Batch) -> dict[str, int]:
         counted = {"link": sum(link.count for piece in batch for link in piece.links)}
@@ -78,11 +85,12 @@ class HGTTask(Task):
         losses: dict[str, Tensor] = {}
         for term, of_piece in (("link", self._link), ("contrastive", self._contrastive)):
             if counts.get(term):
-                losses[term] = sum(of_piece(z, piece) for z, piece in zip(encoded, batch, strict=True)) / counts[term]
+                summed = [of_piece(z, piece) for z, piece in zip(encoded, batch, strict=True)]
+                losses[term] = torch.stack(summed).sum() / counts[term]
         return losses
 
     def _link(self, z: Tensor, piece: Piece) -> Tensor:
-        return link_loss(z, self.model.decoder, piece.links, scale=self.model.scale, chunk=self.chunk)
+        return link_loss(z, self.scorer.decoder, piece.links, scale=self.scorer.scale, chunk=self.chunk)
 
     def _contrastive(self, z: Tensor, piece: Piece) -> Tensor:
         each = [contrastive_loss(z, c, temperature=self.temperature) * len(c.anchor) for c in piece.contrasts]
@@ -93,6 +101,6 @@ class HGTTask(Task):
         for z, piece in zip(encoded, batch, strict=True):
             shape.append(collapse(z, piece.graph.type_offsets))
             for link in piece.links:
-                rank.append(ranks(z.detach(), self.model.decoder.detach(), link, chunk=self.chunk))
+                rank.append(ranks(z.detach(), self.scorer.decoder.detach(), link, chunk=self.chunk))
                 relation.append(np.full(link.count, link.relation))
         return {"rank": np.concatenate(rank), "relation": np.concatenate(relation), "shape": np.stack(shape)}

@@ -26,9 +26,10 @@ from ml_core.stages import StageRun, peak_memory_gb
 from ml_core.summary import Summary
 from ml_core.training.checkpoint import WEIGHTS, load_weights
 from ml_core.training.device import available_memory_gb, choose_device
-from ml_core.training.recorder import Recorder, Row
+from ml_core.training.recorder import Recorder
+from ml_core.training.state import FitResult, Row
 from ml_core.training.task import Training
-from ml_core.training.trainer import FitResult, fit
+from ml_core.training.trainer import fit
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +43,10 @@ def train(run: StageRun) -> Summary:
     task, samples = training.task, training.train
     assert isinstance(task, HGTTask)
     assert isinstance(samples, TrainingSamples)
+    model = task.scorer
+    assert isinstance(model, HGT)
     device, _ = choose_device(settings.device)
-    memory = estimate(samples, task.model, settings)
+    memory = estimate(samples, model, settings)
     available = available_memory_gb(device)
     log.info("this run will need about %.1f of %.1f GB on %s", memory.total_gb, available, device)
     if memory.total_gb > available:
@@ -68,7 +71,7 @@ def train(run: StageRun) -> Summary:
         "type_offsets": samples.messages.type_offsets,
         "relations": [relation.key for relation in samples.graph.relations],
         "directed_relations": len(directed_relations(samples.graph.relations)),
-        "feature_channels": 0 if task.model.embedding.features is None else task.model.embedding.features.size(1),
+        "feature_channels": 0 if model.embedding.features is None else model.embedding.features.size(1),
         "trained_on": run.inputs["graph"].digest,
     }
     (run.directory / "model.json").write_text(json.dumps(description, indent=1) + "\n")
