@@ -6,7 +6,6 @@ import argparse
 import json
 import math
 import statistics
-from pathlib import Path
 from typing import Any
 
 from ml_core.artifacts import Artifact, Store
@@ -39,7 +38,7 @@ def train_seeds(options: argparse.Namespace) -> int:
     """
     family, store = get_family(options.family), Store(options.data)
     if len(set(options.seeds)) < 2:
-        raise UserError(f"--seeds: {len(set(options.seeds))} seed gives no interval, expected at least 2 different ones.")
+        raise UserError("--seeds: one seed gives no interval, expected at least 2 different ones.")
     reports: dict[int, Artifact] = {}
     code = DONE
     for seed in options.seeds:
@@ -59,7 +58,7 @@ def train_seeds(options: argparse.Namespace) -> int:
 
 
 def figures(numbers: dict[int, dict[str, Number]]) -> list[Row]:
-    """One row for each figure that all seeds have: its values, their mean and the interval of the mean (Student's t)."""
+    """One row for each figure: its values, their mean and the interval of the mean (Student's t)."""
     first, *others = numbers.values()
     rows: list[Row] = []
     for name in first:
@@ -100,7 +99,7 @@ def _run(family: Family, store: Store, *, seed: int, options: argparse.Namespace
 
 
 def _quantile(freedom: int) -> float:
-    from scipy import stats
+    from scipy import stats  # type: ignore[import-untyped]
 
     return float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom))
 

@@ -67,7 +67,7 @@ def local_path(text: str) -> Path:
     def value(found: re.Match[str]) -> str:
         if not os.environ.get(found[1]):
             raise UserError(
-                f"{text}: the environment variable {found[1]} is not set; set it to the folder that the path begins with."
+                f"{text}: the environment variable {found[1]} is not set; set it to the folder that is meant."
             )
         return os.environ[found[1]]
 

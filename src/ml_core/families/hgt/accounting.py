@@ -36,7 +36,12 @@ class Account:
 
     def row(self) -> dict[str, str | int]:
         """For a table; reasons that dropped nothing anywhere can be left out by the caller."""
-        counts = {"relation": self.relation, "head": self.head, "tail": self.tail, "rows in": self.rows_in}
+        counts: dict[str, str | int] = {
+            "relation": self.relation,
+            "head": self.head,
+            "tail": self.tail,
+            "rows in": self.rows_in,
+        }
         return {**counts, "edges kept": self.kept, **self.dropped}
 
 
@@ -82,4 +87,4 @@ class Ledger:
         path.write_text(json.dumps(rows, indent=2) + "\n")
 
     def _counts(self, group: np.ndarray) -> Iterable[int]:
-        return np.bincount(group, minlength=len(self.accounts)).tolist()
+        return [int(count) for count in np.bincount(group, minlength=len(self.accounts))]

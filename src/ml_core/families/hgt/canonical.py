@@ -58,7 +58,9 @@ def canonicalise(rows: Rows, *, settings: GraphSettings) -> Edges:
     ledger.drop("self_loop", group[loops])
     if loops.any():
         group, head, tail = group[~loops], head[~loops], tail[~loops]
-    edges = _each_once(group, head=head, tail=tail, node_type=node_type, relations=relations, types=type_names, book=ledger)
+    edges = _each_once(
+        group, head=head, tail=tail, node_type=node_type, relations=relations, types=type_names, book=ledger
+    )
     _nothing_lost(ledger, settings=settings)
     return Edges(relations, *edges, ledger, [name for name in type_names if name in wanted_types])
 
@@ -77,8 +79,8 @@ def _are_there(wanted: list[str], there: list[str], *, what: str, field: str) ->
     if missing:
         listed = ", ".join(sorted(there)[:MANY_NAMES]) + (", ..." if len(there) > MANY_NAMES else "")
         raise UserError(
-            f"graph.{field}: the file has no {what} '{missing[0]}'; it has {listed}; name some of these, or give an empty "
-            "list to keep all."
+            f"graph.{field}: the file has no {what} '{missing[0]}'; it has {listed}; name some of these, or give an "
+            "empty list to keep all."
         )
 
 

@@ -1,4 +1,4 @@
-"""What the graph and splits stages leave on disk: a knowledge graph as memory-mapped arrays, and the part of each edge."""
+"""What the graph and splits stages leave on disk: a knowledge graph as memory-mapped arrays, and each edge's split."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class EdgeSplits:
     """Which split each canonical edge belongs to, with both of its directions.
 
     **Shapes**: part [e] int8, 0, 1, 2 as in `SPLITS`; heldout_nodes [k] int32, ascending: nodes that the holdout took
-    all edges of some relations from (none for a random split); heldout_part [k] int8, the split that those edges are in.
+    all edges of some relations from (none for a random split); heldout_part [k] int8, the split of those edges.
     """
 
     part: np.ndarray

@@ -1,4 +1,4 @@
-"""HGT: a biomedical knowledge graph to embeddings of its nodes, and drugs for diseases. The whole story, stage by stage."""
+"""HGT: from a biomedical knowledge graph to embeddings and drugs for diseases. The whole story, stage by stage."""
 
 from __future__ import annotations
 
@@ -90,7 +90,9 @@ EMBEDDINGS = Stage(
     run="embeddings:build",
     inputs=("graph", "splits", "model"),
     description="An embedding of every node, from messages along training edges, as table and arrays.",
-    checks=(Check("finite_embeddings", "Some numbers are NaN or infinite.", "Train the model anew; look at its curves."),),
+    checks=(
+        Check("finite_embeddings", "Some numbers are NaN or infinite.", "Train the model anew; look at its curves."),
+    ),
     kinds=("parquet", "pytorch"),
 )
 
@@ -155,6 +157,8 @@ FAMILY = Family(
             "num_heads": 2,
             "negatives": 32,
             "validation_edges": 40,
+            "slices": 8,
+            "batch_size": 2,
             "max_epochs": 4,
             "validate_every_epochs": 1,
         },

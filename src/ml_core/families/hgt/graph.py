@@ -86,8 +86,8 @@ def _numbering(
     if not counts.all():
         name = type_names[int(np.argmin(counts))]
         raise UserError(
-            f"graph.include_node_types: no edge joins a node of type '{name}' to the types that are kept, so that it is "
-            "empty; leave it out, or name the types or relations that it is joined by."
+            f"graph.include_node_types: no edge joins a node of type '{name}' to the types that are kept, so that it "
+            "is empty; leave it out, or name the types or relations that it is joined by."
         )
     number = np.full(len(nodes), -1, np.int32)
     number[order] = np.arange(len(order), dtype=np.int32)
@@ -121,7 +121,11 @@ def _node_rows(
     there, with_edges = nodes["node_type"].value_counts(), nodes["node_type"][used].value_counts()
     rows: list[dict[str, Number]] = []
     for name in [*asked, *(name for name in there.index if name not in asked)]:
-        kept, left, total = len(graph.nodes_of(name)) if name in asked else 0, int(with_edges.get(name, 0)), int(there[name])
+        kept, left, total = (
+            len(graph.nodes_of(name)) if name in asked else 0,
+            int(with_edges.get(name, 0)),
+            int(there[name]),
+        )
         rows.append({
             "node type": name,
             "nodes in": total,

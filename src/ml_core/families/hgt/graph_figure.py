@@ -23,7 +23,11 @@ def draw_relations(path: Path, *, ledger: Ledger) -> None:
     at = np.arange(len(accounts))
     axes.barh(at + 0.2, [account.kept for account in accounts], height=0.38, color=KEPT, label="edges kept")
     axes.barh(
-        at - 0.2, [sum(account.dropped.values()) for account in accounts], height=0.38, color=DROPPED, label="rows dropped"
+        at - 0.2,
+        [sum(account.dropped.values()) for account in accounts],
+        height=0.38,
+        color=DROPPED,
+        label="rows dropped",
     )
     axes.set_yticks(at, [account.relation for account in accounts], fontsize=8)
     axes.set(xscale="symlog", xlabel="number", ylim=(-0.6, len(accounts) - 0.4))

@@ -1,4 +1,4 @@
-"""How many nodes and edges PrimeKG (Chandak et al. 2023, version of the Harvard Dataverse) has, by type and relation."""
+"""How many nodes and edges PrimeKG (Chandak et al. 2023, Harvard Dataverse) has, by type and relation."""
 
 from __future__ import annotations
 

@@ -39,14 +39,15 @@ def build(run: StageRun) -> Summary:
         origins = {name: str(path) for name, path in found.items()}
         for name, path in found.items():
             shutil.copyfile(path, run.directory / files[name])
+    note = _attribution(run.directory, files=files)
     source = {
         "source": settings.source,
         "format": "hpo" if settings.source == "package" else "primekg",
         "files": files,
-        "attribution": _attribution(run.directory, files=files),
+        "attribution": note,
     }
     (run.directory / "source.json").write_text(json.dumps(source, indent=2) + "\n")
-    return _summary(run.directory, settings=settings, files=files, origins=origins, note=source["attribution"])
+    return _summary(run.directory, settings=settings, files=files, origins=origins, note=note)
 
 
 def located(settings: RawSettings, *, cache: Path) -> dict[str, Path]:

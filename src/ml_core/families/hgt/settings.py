@@ -1,4 +1,4 @@
-"""Where the graph comes from, what is kept of it, and how its edges are split. See `model_settings` and `report_settings`."""
+"""Settings of the data stages: where the graph comes from, what is kept of it, and how its edges are split."""
 
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ class GraphSettings(Settings):
         "type_id", description="What tells nodes apart: type and id together, or x_index"
     )
     check_index: bool = setting(
-        True, description="type_id: an x_index that stands for two nodes is an error; false: the column is not looked at"
+        True,
+        description="type_id: an x_index that stands for two nodes is an error; false: the column is not looked at",
     )
     relation_column: Literal["relation", "display_relation"] = setting(
         "relation", description="Column that names the relation"

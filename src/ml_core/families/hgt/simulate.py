@@ -103,7 +103,7 @@ def write(graph: SimulatedGraph, directory: Path, *, file_format: str) -> dict[s
 
 
 def planned_edges(plan: RelationPlan, *, nodes: int, head: int, tail: int, growth: float) -> int:
-    """PrimeKG's number of edges at its size; at fewer `nodes` it shrinks with their power `growth`, and stays sparse."""
+    """PrimeKG's number of edges at its size; at fewer `nodes` it shrinks with their power `growth` and stays sparse."""
     pairs = head * (head - 1) // 2 if plan.head == plan.tail else head * tail
     most = max(1, int(FULLEST * pairs))
     wanted = round(plan.edges * (nodes / NODES) ** growth)

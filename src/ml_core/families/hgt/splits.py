@@ -19,7 +19,9 @@ def build(run: StageRun) -> Summary:
     """Split the edges, count what two splits share, and say how each relation came out."""
     settings: SplitsSettings = run.settings
     graph = load_graph(run.inputs["graph"].directory)
-    splits = hold_out(graph, settings=settings) if settings.kind == "disease_holdout" else deal(graph, settings=settings)
+    splits = (
+        hold_out(graph, settings=settings) if settings.kind == "disease_holdout" else deal(graph, settings=settings)
+    )
     save_splits(run.directory, splits)
     summary = _summary(graph, splits=splits, settings=settings)
     draw_shares(run.directory / "figures" / "splits.png", rows=summary.tables["Splits"])
@@ -47,11 +49,13 @@ def hold_out(graph: KnowledgeGraph, *, settings: SplitsSettings) -> EdgeSplits:
     """A share of the diseases lose all their drug edges to validation or test; all other edges are trained on."""
     kind, partner = settings.holdout_type, settings.partner_type
     graph.nodes_of(kind), graph.nodes_of(partner)  # refuses unknown ones
-    joining = [number for number, each in enumerate(graph.relations) if [each.head, each.tail] in _orders(kind, partner)]
+    joining = [
+        number for number, each in enumerate(graph.relations) if [each.head, each.tail] in _orders(kind, partner)
+    ]
     if kind == partner or not joining:
         raise UserError(
-            f"splits: no relation joins '{kind}' to '{partner}', so that there is nothing to hold out; name two node types "
-            "that are joined in splits.holdout_type and splits.partner_type, or take splits.kind=random."
+            f"splits: no relation joins '{kind}' to '{partner}', so that there is nothing to hold out; name two node "
+            "types that are joined in splits.holdout_type and splits.partner_type, or take splits.kind=random."
         )
     edges = np.concatenate([np.arange(graph.edge_count)[graph.edges_of(number)] for number in joining])
     first = graph.nodes_of(kind)
@@ -59,8 +63,8 @@ def hold_out(graph: KnowledgeGraph, *, settings: SplitsSettings) -> EdgeSplits:
     nodes, node = np.unique(np.where(of_head, graph.head[edges], graph.tail[edges]), return_inverse=True)
     if len(nodes) < len(SPLITS):
         raise UserError(
-            f"splits: {len(nodes)} nodes of type '{kind}' have edges to '{partner}', expected at least {len(SPLITS)} to "
-            "hold some out; keep more of the graph, or take splits.kind=random."
+            f"splits: {len(nodes)} nodes of type '{kind}' have edges to '{partner}', expected at least {len(SPLITS)} "
+            "to hold some out; keep more of the graph, or take splits.kind=random."
         )
     rng = np.random.default_rng(settings.seed)
     relation = np.repeat(np.arange(len(joining)), [_size(graph, number) for number in joining])
@@ -174,7 +178,9 @@ def _summary(graph: KnowledgeGraph, *, splits: EdgeSplits, settings: SplitsSetti
         })  # fmt: skip
     total = np.bincount(splits.part, minlength=len(SPLITS))
     held = np.bincount(splits.heldout_part, minlength=len(SPLITS))
-    what = f"{held[TEST]} and {held[VALIDATION]} nodes of type {settings.holdout_type} held out for test and validation; "
+    what = (
+        f"{held[TEST]} and {held[VALIDATION]} nodes of type {settings.holdout_type} held out for test and validation; "
+    )
     summary = Summary(
         headline=(what if len(splits.heldout_nodes) else "")
         + ", ".join(f"{name} {count:,} edges" for name, count in zip(SPLITS, total.tolist(), strict=True))

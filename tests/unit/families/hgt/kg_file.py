@@ -24,7 +24,9 @@ def table(edges: Sequence[tuple[str, Node, Node]]) -> pd.DataFrame:
     index: dict[Node, int] = {}
     rows = []
     for relation, x, y in edges:
-        ends = [(str(index.setdefault(node, len(index))), node[1], node[0], f"name of {node[1]}", "S") for node in (x, y)]
+        ends = [
+            (str(index.setdefault(node, len(index))), node[1], node[0], f"name of {node[1]}", "S") for node in (x, y)
+        ]
         rows.append([relation, relation, *ends[0], *ends[1]])
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -38,9 +40,7 @@ def built(kg: pd.DataFrame, folder: Path, **settings: Any) -> Built:
     path = folder / "kg.csv"
     kg.to_csv(path, index=False)
     chosen = GraphSettings(**{"include_node_types": [], **settings})
-    rows = read_primekg(
-        path, key=chosen.key, check_index=chosen.check_index, relation_column=chosen.relation_column
-    )
+    rows = read_primekg(path, key=chosen.key, check_index=chosen.check_index, relation_column=chosen.relation_column)
     return build_graph(rows, settings=chosen)
 
 
@@ -55,7 +55,11 @@ def edge_set(found: Built) -> set[tuple[str, frozenset[Node]]]:
 def small_table() -> pd.DataFrame:
     """Two drugs, two diseases, three genes, a pathway and a process, each edge in both directions; ids collide."""
     drug, disease = [("drug", "1"), ("drug", "2")], [("disease", "1"), ("disease", "2")]
-    gene, pathway, process = [("gene/protein", str(n)) for n in (1, 2, 3)], ("pathway", "1"), ("biological_process", "1")
+    gene, pathway, process = (
+        [("gene/protein", str(n)) for n in (1, 2, 3)],
+        ("pathway", "1"),
+        ("biological_process", "1"),
+    )
     edges = [
         ("indication", drug[0], disease[0]),
         ("indication", drug[1], disease[1]),

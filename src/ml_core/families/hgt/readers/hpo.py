@@ -43,8 +43,12 @@ def read_hpo(annotations: Path, *, genes: Path, ontology: Path) -> Rows:
     symbols = coded.drop_duplicates("ncbi_gene_id").set_index("ncbi_gene_id")["gene_symbol"]
     tables = [
         pd.DataFrame({"node_id": named.index, "node_name": named.to_numpy(), "node_type": DISEASE}),
-        pd.DataFrame({"node_id": symbols.index, "node_name": symbols.to_numpy(), "node_type": GENE, "node_source": "NCBI"}),
-        pd.DataFrame({"node_id": names.index, "node_name": names.to_numpy(), "node_type": PHENOTYPE, "node_source": "HPO"}),
+        pd.DataFrame(
+            {"node_id": symbols.index, "node_name": symbols.to_numpy(), "node_type": GENE, "node_source": "NCBI"}
+        ),
+        pd.DataFrame(
+            {"node_id": names.index, "node_name": names.to_numpy(), "node_type": PHENOTYPE, "node_source": "HPO"}
+        ),
     ]
     nodes = pd.concat(tables, ignore_index=True)
     vocabulary = nodes["node_id"].str.split(":").str[0]  # OMIM:619340
@@ -69,7 +73,9 @@ def read_hpo(annotations: Path, *, genes: Path, ontology: Path) -> Rows:
         tail=np.concatenate([number(kind, ids) for _, _, _, kind, ids in edges]),
         nodes=nodes[["node_type", "node_id", "node_name", "node_source"]],
         left_out={
-            ("disease_phenotype_positive", DISEASE, PHENOTYPE): {"no_symptom": len(annotated) - len(positive) - len(negative)},
+            ("disease_phenotype_positive", DISEASE, PHENOTYPE): {
+                "no_symptom": len(annotated) - len(positive) - len(negative)
+            },
         },
         remarks={"attribution": ATTRIBUTION.format(version=release_of(annotations))},
     )

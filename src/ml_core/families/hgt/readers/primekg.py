@@ -51,7 +51,7 @@ def read_primekg(
     missing = [name for name in needed if name not in there]
     if missing:
         raise UserError(
-            f"{path}: has no column {' and no column '.join(missing)}, expected PrimeKG's columns ({', '.join(needed)}); "
+            f"{path}: has no column {' and no column '.join(missing)}, expected those of PrimeKG ({', '.join(needed)}); "
             f"it has {', '.join(there[:14]) or 'none'}; rename its columns or give another file."
         )
     checked = ("index",) if key == "type_id" and check_index else ()
@@ -70,7 +70,9 @@ def columns_of(path: Path) -> list[str]:
         with _opened(path) as file:
             first = file.readline()
         if not first.strip():
-            raise UserError(f"{path}: is empty, expected PrimeKG's columns and one row for each edge; give another file.")
+            raise UserError(
+                f"{path}: is empty, expected PrimeKG's columns and one row for each edge; give another file."
+            )
         return list(pa.csv.read_csv(pa.py_buffer(first)).column_names)
     except UNREADABLE as error:
         raise _damaged(path, error) from error
@@ -171,8 +173,8 @@ def _codes(columns: list[pa.ChunkedArray], *, path: Path, names: list[str]) -> t
             at = int(np.argmax(empty[codes]))
             side, row = divmod(at, len(columns[0]))
             raise UserError(
-                f"{path}: {names[side]} is empty in row {row + 1} (and in {int(empty[codes].sum()) - 1:,} more places), "
-                "so that an edge has no relation or an endpoint no node; mend or remove these rows."
+                f"{path}: {names[side]} is empty in row {row + 1} (and {int(empty[codes].sum()) - 1:,} more places), so "
+                "that an edge has no relation or an endpoint no node; mend or remove these rows."
             )
     return codes, values
 
@@ -187,8 +189,8 @@ def _one_node_each(index: np.ndarray, *, node: np.ndarray, ids: Any, what: str, 
         rows = len(index) // 2
         before = int(np.argmax(index == index[at]))
         raise UserError(
-            f"{path}: {what} {ids[index[at]]} stands for two nodes (rows {before % rows + 1} and {at % rows + 1} differ "
-            "in type or id), expected one each; mend the file, or set graph.key=type_id and graph.check_index=false."
+            f"{path}: {what} {ids[index[at]]} stands for two nodes (rows {before % rows + 1} and {at % rows + 1} "
+            "differ in type or id), expected one; mend the file, or set graph.key=type_id and graph.check_index=false."
         )
 
 

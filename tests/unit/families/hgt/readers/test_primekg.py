@@ -52,7 +52,9 @@ def test_numbers_as_ids_and_indices_in_parquet_are_taken_as_text(tmp_path: Path)
 
 
 def test_texts_that_look_like_missing_values_stay_texts(tmp_path: Path) -> None:
-    kg = table([("r", ("gene/protein", "NA"), ("gene/protein", "nan")), ("r", ("gene/protein", "007"), ("drug", "NULL"))])
+    kg = table(
+        [("r", ("gene/protein", "NA"), ("gene/protein", "nan")), ("r", ("gene/protein", "007"), ("drug", "NULL"))]
+    )
     assert set(read(written(kg, tmp_path / "kg.csv")).nodes["node_id"]) == {"NA", "nan", "007", "NULL"}
 
 
@@ -94,7 +96,7 @@ def test_an_index_that_stands_for_two_nodes_is_named_with_its_rows(tmp_path: Pat
 def test_an_empty_place_is_named_with_its_row(tmp_path: Path, column: str, suffix: str) -> None:
     kg = small_table()
     kg.loc[[4, 7], column] = None
-    with pytest.raises(UserError, match=rf"{column} is empty in row 5 \(and in 1 more places\)"):
+    with pytest.raises(UserError, match=rf"{column} is empty in row 5 \(and 1 more places\)"):
         read(written(kg, tmp_path / f"kg{suffix}"))
 
 
