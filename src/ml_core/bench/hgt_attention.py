@@ -131,7 +131,8 @@ def main() -> int:
     medians = {name: statistics.median(each) for name, each in figures.items()}
     memory = {name: memory_gb(name, sizes) for name in steps}
     print(
-        f"torch {torch.__version__}, one thread, medians of {options.rounds} rounds, outputs and gradients within {apart:.1e}"
+        f"torch {torch.__version__}, one thread, medians of {options.rounds} rounds, "
+        f"outputs and gradients within {apart:.1e}"
     )
     print(f"{'side':22} {'CPU-s':>8} {'ratio':>7} {'GB grown':>9}")
     for name in steps:

@@ -29,7 +29,7 @@ class ModelSettings(TrainingSettings):
     )
     num_layers: int = setting(2, description="HGT layers", ge=1)
     num_heads: int = setting(4, description="Attention heads", ge=1)
-    dropout: float = setting(0.1, description="Dropout of node states", ge=0, lt=1)
+    dropout: float = setting(0.2, description="Dropout of node states", ge=0, lt=1)
     node_features: Literal["learned", "random"] = setting(
         "learned",
         description="Unit-variance vector of each node: learned, or drawn once and kept, which lets new nodes in",
@@ -45,19 +45,19 @@ class ModelSettings(TrainingSettings):
 
     # ---- what is learnt from
     mode: Literal["full", "edges", "neighbours"] = setting(
-        "full",
+        "edges",
         description="full: target_share of the edges per epoch, on the whole graph; edges: at most edge_sample_size of "
         "each relation; neighbours: each slice on a sampled neighbourhood of its own, for graphs that do not fit",
     )
-    slices: int = setting(8, description="Samples that an epoch's target edges are dealt into", unit="samples", ge=1)
+    slices: int = setting(4, description="Samples that an epoch's target edges are dealt into", unit="samples", ge=1)
     target_share: float = setting(
         0.3, description="Share of each relation's training edges that an epoch predicts and hides", gt=0, le=1
     )
     edge_sample_size: int = setting(
-        5000, description="Mode edges: targets of each relation per epoch at most", unit="edges", ge=1
+        1000, description="Mode edges: targets of each relation per epoch at most", unit="edges", ge=1
     )
     message_share: float = setting(
-        1.0, description="Share of the other edges that send messages in an epoch, drawn anew each time", gt=0, le=1
+        0.5, description="Share of the other edges that send messages in an epoch, drawn anew each time", gt=0, le=1
     )
     neighbours: list[int] = setting(
         [10, 5], description="Mode neighbours: sources kept of each node and relation, one number per layer"
@@ -69,7 +69,7 @@ class ModelSettings(TrainingSettings):
         0.0, description="Share of them that is drawn by degree in the relation, not uniformly", ge=0, le=1
     )
     relation_balance: float = setting(
-        0.5,
+        1.0,
         description="How far small relations are lifted: a target counts n ** -balance; 0: each edge alike, 1: each "
         "relation alike",
         ge=0,
@@ -103,9 +103,14 @@ class ModelSettings(TrainingSettings):
     )
 
     # ---- other defaults than elsewhere
-    max_epochs: int = setting(100, description="Drawings of targets at most", unit="epochs", ge=1)
-    batch_size: int = setting(2, description="Slices judged with one encoding", unit="slices", ge=1)
+    max_epochs: int = setting(140, description="Drawings of targets at most", unit="epochs", ge=1)
+    batch_size: int = setting(4, description="Slices judged with one encoding", unit="slices", ge=1)
     learning_rate: float = setting(1e-2, description="Highest learning rate", gt=0)
+    learning_rates: dict[str, float] = setting(
+        {"embedding": 0.1, "decoder": 0.05},
+        description="Modules or parameters by name, with wildcards -> their own highest learning rate; each step moves "
+        "few embeddings by little, and at the main rate they do not get anywhere",
+    )
     weight_decay: float = setting(0.0, description="Decoupled weight decay of AdamW", ge=0)
     schedule: Literal["constant", "exponential", "cosine", "warmup_cosine", "onecycle"] = setting(
         "warmup_cosine", description="Course of the learning rate over all optimizer steps"
