@@ -29,7 +29,7 @@ class ModelSettings(TrainingSettings):
     )
     num_layers: int = setting(2, description="HGT layers", ge=1)
     num_heads: int = setting(4, description="Attention heads", ge=1)
-    dropout: float = setting(0.2, description="Dropout of node states", ge=0, lt=1)
+    dropout: float = setting(0.4, description="Dropout of node states", ge=0, lt=1)
     node_features: Literal["learned", "random"] = setting(
         "learned",
         description="Unit-variance vector of each node: learned, or drawn once and kept, which lets new nodes in",
@@ -103,7 +103,7 @@ class ModelSettings(TrainingSettings):
     )
 
     # ---- other defaults than elsewhere
-    max_epochs: int = setting(140, description="Drawings of targets at most", unit="epochs", ge=1)
+    max_epochs: int = setting(190, description="Drawings of targets at most", unit="epochs", ge=1)
     batch_size: int = setting(4, description="Slices judged with one encoding", unit="slices", ge=1)
     learning_rate: float = setting(1e-2, description="Highest learning rate", gt=0)
     learning_rates: dict[str, float] = setting(
