@@ -84,14 +84,15 @@ def leaks(graph: KnowledgeGraph, *, splits: EdgeSplits) -> dict[str, int]:
     """
     n = graph.node_count
     key = (graph.relation_of.astype(np.int64) * n * n + _pairs(graph)) * len(SPLITS) + splits.part
-    pairs = np.unique(key) // len(SPLITS)
+    key.sort()  # np.unique takes ten times as long
+    in_other = key[1:][(key[1:] != key[:-1]) & (key[1:] // len(SPLITS) == key[:-1] // len(SPLITS))]
     held = np.zeros(n, bool)
     held[splits.heldout_nodes] = True
     trained = splits.part == TRAIN
     lost = np.zeros(len(graph.relations), bool)
     lost[np.unique(graph.relation_of[~trained])] = len(splits.heldout_nodes) > 0
     touched = trained & lost[graph.relation_of] & (held[graph.head] | held[graph.tail])
-    return {"shared_edges": len(pairs) - len(np.unique(pairs)), "heldout_in_training": int(touched.sum())}
+    return {"shared_edges": len(in_other), "heldout_in_training": int(touched.sum())}
 
 
 def joined_in_training(graph: KnowledgeGraph, *, splits: EdgeSplits) -> np.ndarray:
@@ -101,7 +102,9 @@ def joined_in_training(graph: KnowledgeGraph, *, splits: EdgeSplits) -> np.ndarr
     """
     pairs, outside = _pairs(graph), splits.part != TRAIN
     found = np.zeros(graph.edge_count, bool)
-    found[outside] = np.isin(pairs[outside], pairs[~outside])
+    trained = np.sort(pairs[~outside])
+    at = np.searchsorted(trained, pairs[outside]).clip(max=max(len(trained) - 1, 0))
+    found[outside] = trained[at] == pairs[outside] if len(trained) else False
     return found
 
 

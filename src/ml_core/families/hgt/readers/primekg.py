@@ -51,7 +51,7 @@ def read_primekg(
     missing = [name for name in needed if name not in there]
     if missing:
         raise UserError(
-            f"{path}: has no column {' and no column '.join(missing)}, expected those of PrimeKG ({', '.join(needed)}); "
+            f"{path}: has no column {' and no column '.join(missing)}, expected PrimeKG's: {', '.join(needed)}; "
             f"it has {', '.join(there[:14]) or 'none'}; rename its columns or give another file."
         )
     checked = ("index",) if key == "type_id" and check_index else ()
@@ -173,7 +173,7 @@ def _codes(columns: list[pa.ChunkedArray], *, path: Path, names: list[str]) -> t
             at = int(np.argmax(empty[codes]))
             side, row = divmod(at, len(columns[0]))
             raise UserError(
-                f"{path}: {names[side]} is empty in row {row + 1} (and {int(empty[codes].sum()) - 1:,} more places), so "
+                f"{path}: {names[side]} is empty in row {row + 1} (and {int(empty[codes].sum()) - 1:,} more), so "
                 "that an edge has no relation or an endpoint no node; mend or remove these rows."
             )
     return codes, values

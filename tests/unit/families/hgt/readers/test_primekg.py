@@ -96,7 +96,7 @@ def test_an_index_that_stands_for_two_nodes_is_named_with_its_rows(tmp_path: Pat
 def test_an_empty_place_is_named_with_its_row(tmp_path: Path, column: str, suffix: str) -> None:
     kg = small_table()
     kg.loc[[4, 7], column] = None
-    with pytest.raises(UserError, match=rf"{column} is empty in row 5 \(and 1 more places\)"):
+    with pytest.raises(UserError, match=rf"{column} is empty in row 5 \(and 1 more\)"):
         read(written(kg, tmp_path / f"kg{suffix}"))
 
 
