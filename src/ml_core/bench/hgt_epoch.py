@@ -82,11 +82,12 @@ def main() -> int:
     training = prepare_on(graph, splits, settings)
     task, samples = training.task, training.train
     assert isinstance(task, HGTTask)
+    model = task.scorer
     assert isinstance(samples, TrainingSamples)
     print(
         f"{len(samples.messages.edge):,} directed training edges prepared in {time.process_time() - started:.1f} CPU-s"
     )
-    print(f"estimated memory {estimate(samples, task.model, settings).total_gb:.1f} GB", flush=True)
+    print(f"estimated memory {estimate(samples, model, settings).total_gb:.1f} GB", flush=True)
     optimizer = torch.optim.AdamW(task.model.parameters(), lr=1e-3, fused=True)
     for epoch in range(options.epochs):
         started, targets = time.process_time(), 0

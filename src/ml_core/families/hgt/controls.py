@@ -70,7 +70,14 @@ def train_controls(
 
     `work` receives their checkpoints: a run that was stopped goes on there.
     """
-    quiet = {"nproc": 1, "init_from": None, "frozen": [], "thaw_epochs": {}, "learning_rates": {}, "parity": False}
+    quiet: dict[str, Any] = {
+        "nproc": 1,
+        "init_from": None,
+        "frozen": [],
+        "thaw_epochs": {},
+        "learning_rates": {},
+        "parity": False,
+    }
     settings = settings.model_copy(update=quiet)
     return {
         "distmult": distmult(graph, splits, settings, work=work / "distmult"),

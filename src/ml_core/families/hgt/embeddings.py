@@ -81,8 +81,9 @@ def save_embeddings(directory: Path, found: Embeddings, graph: KnowledgeGraph) -
 
 def load_embeddings(directory: Path) -> Embeddings:
     """What `save_embeddings` wrote; arrays are memory-mapped."""
-    arrays = (np.load(directory / name, mmap_mode="r") for name in ("embeddings.npy", "decoder.npy"))
-    return Embeddings(*arrays, scale=float(json.loads((directory / "embeddings.json").read_text())["scale"]))
+    embeddings, decoder = (np.load(directory / f"{name}.npy", mmap_mode="r") for name in ("embeddings", "decoder"))
+    scale = float(json.loads((directory / "embeddings.json").read_text())["scale"])
+    return Embeddings(embeddings, decoder, scale)
 
 
 def write_csv(path: Path, found: Embeddings, graph: KnowledgeGraph) -> None:

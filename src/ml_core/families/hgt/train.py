@@ -78,7 +78,7 @@ def train(run: StageRun) -> Summary:
     summary = _summary(run, result=result, settings=settings)
     summary.numbers |= {**parity, "train.memory_estimate_gb": memory.total_gb}
     summary.tables["Memory"] = [
-        *({"part": part, "GB": round(gb, 3)} for part, gb in memory.parts.items()),
+        *[{"part": part, "GB": round(gb, 3)} for part, gb in memory.parts.items()],
         {"part": "estimated before the start, in all", "GB": round(memory.total_gb, 3)},
         {"part": "used at most", "GB": round(result.peak_memory_gb, 3)},
     ]
