@@ -23,7 +23,7 @@ from ml_core.families.hgt.parity import compare_devices
 from ml_core.families.hgt.samples import TrainingSamples, ValidationSamples
 from ml_core.families.hgt.task import HGTTask
 from ml_core.stages import StageRun, peak_memory_gb
-from ml_core.summary import Summary
+from ml_core.summary import Number, Summary
 from ml_core.training.checkpoint import WEIGHTS, load_weights
 from ml_core.training.device import available_memory_gb, choose_device
 from ml_core.training.recorder import Recorder
@@ -77,11 +77,12 @@ def train(run: StageRun) -> Summary:
     (run.directory / "model.json").write_text(json.dumps(description, indent=1) + "\n")
     summary = _summary(run, result=result, settings=settings)
     summary.numbers |= {**parity, "train.memory_estimate_gb": memory.total_gb}
-    summary.tables["Memory"] = [
+    memory_rows: list[dict[str, Number]] = [
         *[{"part": part, "GB": round(gb, 3)} for part, gb in memory.parts.items()],
         {"part": "estimated before the start, in all", "GB": round(memory.total_gb, 3)},
         {"part": "used at most", "GB": round(result.peak_memory_gb, 3)},
     ]
+    summary.tables["Memory"] = memory_rows
     hidden = hidden_targets(samples, seed=settings.seed)
     summary.check("targets_hidden", hidden == 0, f"{hidden} target edges of an epoch are among its messages.")
     return summary
