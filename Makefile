@@ -37,7 +37,7 @@ demo: set-up ## read a real Xenium sample, train Segger on it and write the repo
 real: export BIOASSETS_REAL_DATA := $(abspath $(or $(BIOASSETS_REAL_DATA),../shared/data))
 real: set-up ## reproduce a family's figures on real data: make real FAMILY=hgt
 	@if [ ! -f 'configs/real-$(FAMILY).yaml' ]; then \
-	    echo 'make real: name a family that has a preset: FAMILY=$(patsubst configs/real-%.yaml,%,$(firstword $(wildcard configs/real-*.yaml)))' >&2; exit 2; fi
+	    echo 'make real: configs/real-$(FAMILY).yaml is absent; there are $(wildcard configs/real-*.yaml)' >&2; exit 2; fi
 	@if [ ! -d "$$BIOASSETS_REAL_DATA" ]; then \
 	    echo "make real: $$BIOASSETS_REAL_DATA is absent; put the real data there or name their folder in BIOASSETS_REAL_DATA" >&2; exit 2; fi
 	@status=0; for preset in configs/real-$(FAMILY).yaml $(wildcard configs/real-$(FAMILY)-*.yaml); do \
