@@ -77,11 +77,9 @@ def train(run: StageRun) -> Summary:
     (run.directory / "model.json").write_text(json.dumps(description, indent=1) + "\n")
     summary = _summary(run, result=result, settings=settings)
     summary.numbers |= {**parity, "train.memory_estimate_gb": memory.total_gb}
-    memory_rows: list[dict[str, Number]] = [
-        *[{"part": part, "GB": round(gb, 3)} for part, gb in memory.parts.items()],
-        {"part": "estimated before the start, in all", "GB": round(memory.total_gb, 3)},
-        {"part": "used at most", "GB": round(result.peak_memory_gb, 3)},
-    ]
+    memory_rows: list[dict[str, Number]] = [{"part": part, "GB": round(gb, 3)} for part, gb in memory.parts.items()]
+    memory_rows.append({"part": "estimated before the start, in all", "GB": round(memory.total_gb, 3)})
+    memory_rows.append({"part": "used at most", "GB": round(result.peak_memory_gb, 3)})
     summary.tables["Memory"] = memory_rows
     hidden = hidden_targets(samples, seed=settings.seed)
     summary.check("targets_hidden", hidden == 0, f"{hidden} target edges of an epoch are among its messages.")
