@@ -22,7 +22,7 @@ INSTALL := $(PY) -m pip install -qq --constraint constraints.txt --editable
 WANTED := pwd -P; cat pyproject.toml constraints.txt
 REPORT := data/artifacts/segger/report/current/report.html
 
-.PHONY: help demo ui test test-slow test-browser test-real mutate check format constraints clean set-up
+.PHONY: help demo real ui test test-slow test-browser test-real mutate check format constraints clean set-up
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,17 @@ demo: set-up ## read a real Xenium sample, train Segger on it and write the repo
 	@echo
 	@echo "The report:  $(CURDIR)/$(REPORT)"
 	@echo "See its run, lineage and checks in Dagster:  make ui"
+
+# The names begin with real-: each preset is run with three seeds, on data of $BIOASSETS_REAL_DATA.
+real: export BIOASSETS_REAL_DATA := $(abspath $(or $(BIOASSETS_REAL_DATA),../shared/data))
+real: set-up ## reproduce a family's figures on real data: make real FAMILY=hgt
+	@if [ ! -f 'configs/real-$(FAMILY).yaml' ]; then \
+	    echo 'make real: configs/real-$(FAMILY).yaml is absent; there are $(wildcard configs/real-*.yaml)' >&2; exit 2; fi
+	@if [ ! -d "$$BIOASSETS_REAL_DATA" ]; then \
+	    echo "make real: $$BIOASSETS_REAL_DATA is absent; put the real data there or name their folder in BIOASSETS_REAL_DATA" >&2; exit 2; fi
+	@status=0; for preset in configs/real-$(FAMILY).yaml $(wildcard configs/real-$(FAMILY)-*.yaml); do \
+	    $(PY) -m ml_core seeds $(FAMILY) --config "$$preset" --data data/real || status=$$?; done; \
+	cat data/real/seeds/real-$(FAMILY)*.md; exit $$status
 
 ui: set-up ## start Dagster's web interface (stop it with Ctrl-C)
 	$(PY) -m dagster dev -w workspace.yaml

@@ -1,4 +1,4 @@
-"""The shell's door: python -m ml_core list | run | find-lr | find-batch-size | compare | validate."""
+"""The shell's door: python -m ml_core list | run | seeds | predict | find-lr | find-batch-size | compare | validate."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ml_core import seeds
 from ml_core.artifacts import Artifact, Store
 from ml_core.compare import compare_runs
 from ml_core.errors import UserError
@@ -17,6 +18,7 @@ from ml_core.families import find_families, get_family
 from ml_core.finders import add_commands
 from ml_core.launch.company import follow, in_company, leading
 from ml_core.launch.rank import own_rank, work
+from ml_core.predict import add_command
 from ml_core.presets import check_preset, choose_settings
 from ml_core.stages import Stage, failed_checks, run_stage
 from ml_core.training.interrupt import Interrupted
@@ -145,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
         "--set", action="append", default=[], metavar="STAGE.FIELD=VALUE", help="override one field; repeatable"
     )
     commands = parser.add_subparsers(
-        required=True, metavar="list | run | find-lr | find-batch-size | compare | validate"
+        required=True, metavar="list | run | seeds | predict | find-lr | find-batch-size | compare | validate"
     )
 
     listing = commands.add_parser("list", parents=[data], help="families, stages and their newest artifacts")
@@ -161,6 +163,8 @@ def _parser() -> argparse.ArgumentParser:
     running.add_argument("--force", action="store_true", help="run although nothing has changed")
     running.set_defaults(command=run)
 
+    seeds.add_command(commands, data, settings)
+    add_command(commands, data)
     add_commands(commands, data, settings)
 
     comparing = commands.add_parser(

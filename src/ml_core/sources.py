@@ -6,6 +6,8 @@ Downloads are verified and kept in the cache (DATA/raw); a file whose bytes are 
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -54,6 +56,22 @@ def existing(path: Path) -> Path:
         kind = "is a folder, expected a file" if path.is_dir() else "does not exist"
         raise UserError(f"{path}: {kind}; check the path in your settings.")
     return path
+
+
+def local_path(text: str) -> Path:
+    """The path that a setting means: each ${NAME} in it is an environment variable. UserError where one is not set.
+
+    The setting itself stays as it is, so that an artifact's fingerprint does not depend on where the data lie.
+    """
+
+    def value(found: re.Match[str]) -> str:
+        if not os.environ.get(found[1]):
+            raise UserError(
+                f"{text}: the environment variable {found[1]} is not set; set it to the folder that is meant."
+            )
+        return os.environ[found[1]]
+
+    return Path(re.sub(r"\$\{(\w+)\}", value, text)).expanduser()
 
 
 def package_member(wanted: PackageMember, cache: Path) -> Path:

@@ -75,6 +75,21 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Prediction:
+    """What a trained family answers from the shell: `python -m ml_core predict FAMILY`.
+
+    stage: whose current artifact answers, together with those that it was made from. settings: the question; each field
+    becomes an option. run: "module:function" below the family's package, taking (settings, artifacts by stage) and
+    returning a `Summary`; its headline and tables are printed, and `--csv` writes the first table.
+    """
+
+    stage: str
+    settings: type[Settings]
+    run: str
+    description: str
+
+
+@dataclass(frozen=True)
 class Family:
     """A model family: its stages in an order in which they can run.
 
@@ -90,6 +105,7 @@ class Family:
     stages: tuple[Stage, ...]
     key_metrics: tuple[str, ...] = ()
     smallest: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    predict: Prediction | None = None
 
     def __getitem__(self, stage: str) -> Stage:
         for candidate in self.stages:

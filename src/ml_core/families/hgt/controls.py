@@ -1,0 +1,146 @@
+"""What the model is held against: factorisation, an untrained network, and one whose nodes all begin alike."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ml_core.families.hgt.data import EdgeSplits, KnowledgeGraph
+from ml_core.families.hgt.inference import encode
+from ml_core.families.hgt.messages import MessageGraph
+from ml_core.families.hgt.model import HGT
+from ml_core.families.hgt.model_settings import ModelSettings
+from ml_core.families.hgt.samples import TrainingSamples
+from ml_core.families.hgt.task import HGTTask
+from ml_core.families.hgt.train import prepare_on
+from ml_core.stages import StageRun
+from ml_core.training.task import Training
+from ml_core.training.trainer import fit
+
+DISTMULT_RATE = 10.0  # times the model's learning rate, as the embeddings of the model have by default
+DISTMULT_START = 0.3  # standard deviation of its embeddings at the start
+CONSTANT_SHARE = 0.25  # of the model's epochs: there is little that it could learn
+NODES_PER_CHUNK = 8192
+
+
+@dataclass(frozen=True)
+class Control:
+    """As `embeddings.Embeddings`: score = sum(z_head * decoder[relation] * z_tail) * scale."""
+
+    embeddings: np.ndarray
+    decoder: np.ndarray
+    scale: float
+
+
+class DistMult(nn.Module):
+    """One learned vector per node and per relation (Yang et al. 2015), nothing heard from neighbours."""
+
+    def __init__(self, nodes: int, relations: int, *, channels: int, dropout: float) -> None:
+        super().__init__()
+        self.scale = 1 / math.sqrt(channels)
+        self.embedding = nn.Embedding(nodes, channels)
+        nn.init.normal_(self.embedding.weight, std=DISTMULT_START)
+        self.decoder = nn.Parameter(torch.ones(relations, channels))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, graph: MessageGraph) -> Tensor:
+        weight = self.embedding.weight
+        z: Tensor = self.dropout(weight if graph.node is None else weight.index_select(0, graph.node))
+        return z
+
+
+def build(run: StageRun, *, graph: KnowledgeGraph, splits: EdgeSplits) -> dict[str, Control]:
+    """The controls of the report whose input `model` is: its settings, on the same graph and splits."""
+    values = run.inputs["model"].manifest["settings"]
+    settings = ModelSettings.parse(values, where="the settings of stage model")
+    return train_controls(graph, splits, settings, work=run.work)
+
+
+def train_controls(
+    graph: KnowledgeGraph, splits: EdgeSplits, settings: ModelSettings, *, work: Path
+) -> dict[str, Control]:
+    """DistMult, untrained and constant, trained where they are on the model's loss, negatives, split and epochs.
+
+    `work` receives their checkpoints: a run that was stopped goes on there.
+    """
+    quiet: dict[str, Any] = {
+        "nproc": 1,
+        "init_from": None,
+        "frozen": [],
+        "thaw_epochs": {},
+        "learning_rates": {},
+        "parity": False,
+    }
+    settings = settings.model_copy(update=quiet)
+    return {
+        "distmult": distmult(graph, splits, settings, work=work / "distmult"),
+        "untrained": untrained(graph, splits, settings),
+        "constant": constant(graph, splits, settings, work=work / "constant"),
+    }
+
+
+def distmult(graph: KnowledgeGraph, splits: EdgeSplits, settings: ModelSettings, *, work: Path) -> Control:
+    """Factorisation at the model's width, at the learning rate that suits it, the best epoch by validation."""
+    update: dict[str, Any] = {
+        "learning_rate": DISTMULT_RATE * settings.learning_rate,
+        "message_share": 1.0,
+        "mode": "edges" if settings.mode == "neighbours" else settings.mode,
+        "contrastive_weight": 0.0,
+        "gradient_checkpointing": False,
+    }
+    settings = settings.model_copy(update=update)
+    training = prepare_on(graph, splits, settings)
+    torch.manual_seed(settings.seed)
+    model = DistMult(graph.node_count, len(graph.relations), channels=settings.hidden_dim, dropout=settings.dropout)
+    if settings.decoder == "dot":
+        model.decoder.requires_grad_(False)
+    _train(training, model, settings, work=work)
+    return Control(model.embedding.weight.detach().cpu().numpy(), model.decoder.detach().cpu().numpy(), model.scale)
+
+
+def untrained(graph: KnowledgeGraph, splits: EdgeSplits, settings: ModelSettings) -> Control:
+    """The model as it is before its first step."""
+    training = prepare_on(graph, splits, settings)
+    return _encoded(training, training.task.model)
+
+
+def constant(graph: KnowledgeGraph, splits: EdgeSplits, settings: ModelSettings, *, work: Path) -> Control:
+    """The same network, but all nodes of a type begin with one vector, which is how embeddings collapse."""
+    epochs = max(1, math.ceil(CONSTANT_SHARE * settings.max_epochs))
+    settings = settings.model_copy(update={"max_epochs": epochs, "features": None})
+    training = prepare_on(graph, splits, settings)
+    model = training.task.model
+    assert isinstance(model, HGT)
+    vectors = model.embedding.vector.weight
+    with torch.no_grad():
+        first = torch.from_numpy(graph.type_offsets[:-1].clip(max=graph.node_count - 1))
+        vectors.copy_(vectors[first][torch.from_numpy(graph.node_type.astype(np.int64))])
+    vectors.requires_grad_(False)
+    _train(training, model, settings, work=work)
+    return _encoded(training, model)
+
+
+def _train(training: Training, model: nn.Module, settings: ModelSettings, *, work: Path) -> None:
+    """Leaves the best weights in `model`."""
+    task = copy.copy(training.task)
+    assert isinstance(task, HGTTask)
+    task.model = model
+    if isinstance(model, DistMult):
+        task.contrasts = False
+    fit(task, train=training.train, validation=training.validation, settings=settings, directory=work)
+    model.to("cpu").eval()
+
+
+def _encoded(training: Training, model: nn.Module) -> Control:
+    samples = training.train
+    assert isinstance(samples, TrainingSamples)
+    assert isinstance(model, HGT)
+    z = encode(model, samples.messages, nodes_per_chunk=NODES_PER_CHUNK)
+    return Control(z.numpy(), model.decoder.detach().cpu().numpy(), model.scale)

@@ -1,0 +1,224 @@
+"""The stage `model`: train on the training edges, keep the best by validation."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from typing import Any
+
+import numpy as np
+import torch
+
+from ml_core.artifacts import Artifact
+from ml_core.errors import UserError
+from ml_core.families.hgt.curves import training_curves
+from ml_core.families.hgt.data import EdgeSplits, KnowledgeGraph, load_graph, load_splits
+from ml_core.families.hgt.features import read_features
+from ml_core.families.hgt.memory import advice, estimate
+from ml_core.families.hgt.messages import directed_relations
+from ml_core.families.hgt.model import HGT
+from ml_core.families.hgt.model_settings import ModelSettings
+from ml_core.families.hgt.parity import compare_devices
+from ml_core.families.hgt.samples import TrainingSamples, ValidationSamples
+from ml_core.families.hgt.task import HGTTask
+from ml_core.stages import StageRun, peak_memory_gb
+from ml_core.summary import Number, Summary
+from ml_core.training.checkpoint import WEIGHTS, load_weights
+from ml_core.training.device import available_memory_gb, choose_device
+from ml_core.training.recorder import Recorder
+from ml_core.training.state import FitResult, Row
+from ml_core.training.task import Training
+from ml_core.training.trainer import fit
+
+log = logging.getLogger(__name__)
+
+SIZES = ("embedding_dim", "hidden_dim", "num_layers", "num_heads", "dropout", "decoder", "node_features")
+
+
+def train(run: StageRun) -> Summary:
+    """Train, and write weights, what is needed to build the model again, logs and curves."""
+    settings: ModelSettings = run.settings
+    training = prepare(run)
+    task, samples = training.task, training.train
+    assert isinstance(task, HGTTask)
+    assert isinstance(samples, TrainingSamples)
+    model = task.scorer
+    assert isinstance(model, HGT)
+    device, _ = choose_device(settings.device)
+    memory = estimate(samples, model, settings)
+    available = available_memory_gb(device)
+    log.info("this run will need about %.1f of %.1f GB on %s", memory.total_gb, available, device)
+    if memory.total_gb > available:
+        log.warning("%s", advice(memory, available_gb=available, settings=settings))
+    parity = compare_devices(task, samples, device=device) if settings.parity else {}
+    result = fit(
+        task,
+        train=samples,
+        validation=training.validation,
+        settings=settings,
+        directory=run.work,
+        recorder=_ForWatcher(run),
+        fingerprint=dict(training.fingerprint),
+    )
+    run.device = result.device
+    task.model.to("cpu").eval()
+    shutil.copyfile(result.best / WEIGHTS, run.directory / WEIGHTS)
+    shutil.copytree(run.work / "logs", run.directory / "logs")
+    description = {
+        "sizes": {name: getattr(settings, name) for name in SIZES},
+        "node_types": samples.graph.node_types,
+        "type_offsets": samples.messages.type_offsets,
+        "relations": [relation.key for relation in samples.graph.relations],
+        "directed_relations": len(directed_relations(samples.graph.relations)),
+        "feature_channels": 0 if model.embedding.features is None else model.embedding.features.size(1),
+        "trained_on": run.inputs["graph"].digest,
+    }
+    (run.directory / "model.json").write_text(json.dumps(description, indent=1) + "\n")
+    summary = _summary(run, result=result, settings=settings)
+    summary.numbers |= {**parity, "train.memory_estimate_gb": memory.total_gb}
+    memory_rows: list[dict[str, Number]] = [{"part": part, "GB": round(gb, 3)} for part, gb in memory.parts.items()]
+    memory_rows.append({"part": "estimated before the start, in all", "GB": round(memory.total_gb, 3)})
+    memory_rows.append({"part": "used at most", "GB": round(result.peak_memory_gb, 3)})
+    summary.tables["Memory"] = memory_rows
+    hidden = hidden_targets(samples, seed=settings.seed)
+    summary.check("targets_hidden", hidden == 0, f"{hidden} target edges of an epoch are among its messages.")
+    return summary
+
+
+def prepare(run: StageRun) -> Training:
+    """What is trained on what: a new model, the training edges, and validation edges on the training messages."""
+    settings: ModelSettings = run.settings
+    graph, splits = load_graph(run.inputs["graph"].directory), load_splits(run.inputs["splits"].directory)
+    return prepare_on(
+        graph, splits, settings, fingerprint={name: artifact.digest for name, artifact in run.inputs.items()}
+    )
+
+
+def prepare_on(
+    graph: KnowledgeGraph, splits: EdgeSplits, settings: ModelSettings, *, fingerprint: dict[str, Any] | None = None
+) -> Training:
+    """As `prepare`, of a graph and its splits."""
+    _refuse_empty(graph, splits, settings)
+    path = settings.features_path()
+    features = None if path is None else read_features(path, graph)
+    samples = TrainingSamples(graph, splits, settings)
+    validation = ValidationSamples(graph, splits, settings, messages=samples.messages)
+    torch.manual_seed(settings.seed)
+    model = HGT(
+        type_offsets=samples.messages.type_offsets,
+        relations=len(graph.relations),
+        directed_relations=len(directed_relations(graph.relations)),
+        features=features,
+        **{name: getattr(settings, name) for name in SIZES},
+    )
+    task = HGTTask(
+        model,
+        relations=graph.relations,
+        node_types=graph.node_types,
+        contrastive_weight=settings.contrastive_weight if len(samples.paired) else 0.0,
+        temperature=settings.temperature,
+        chunk=settings.chunk_edges,
+    )
+    return Training(task, samples, validation if len(validation) else None, fingerprint or {})
+
+
+def load_model(artifact: Artifact) -> tuple[HGT, dict[str, Any]]:
+    """The trained network in eval mode, and its model.json."""
+    description = json.loads(artifact.path("model.json").read_text())
+    offsets, channels = description["type_offsets"], description["feature_channels"]
+    model = HGT(
+        type_offsets=offsets,
+        relations=len(description["relations"]),
+        directed_relations=description["directed_relations"],
+        features=torch.zeros(offsets[-1], channels) if channels else None,
+        **description["sizes"],
+    )
+    model.load_state_dict(load_weights(artifact.directory))
+    return model.eval(), description
+
+
+def hidden_targets(samples: TrainingSamples, *, seed: int) -> int:
+    """How many targets of the first epoch send messages all the same, in either direction; 0 unless there is a bug."""
+    piece = samples.fetch(np.arange(len(samples)), seed=seed, epoch=0)
+    seen = 0
+    directed = directed_relations(samples.graph.relations)
+    numbers = {pair: number for number, pair in enumerate(directed)}
+    for each in piece:
+        graph = each.graph
+        row = np.repeat(np.arange(len(directed)), np.diff(graph.row_offsets))
+        n = graph.node_count
+        source_row = graph.structure.source.numpy()
+        sent = np.unique(
+            (row[source_row] * n + graph.row_node.numpy()[source_row]) * n + graph.structure.target.numpy()
+        )
+        for links in each.links:
+            question = links.tails
+            head, tail = question.asking[question.row].numpy(), question.answer.numpy()
+            back = numbers.get((links.relation, True), links.relation)
+            for relation, source, target in ((links.relation, head, tail), (back, tail, head)):
+                seen += int(np.isin((relation * n + source) * n + target, sent).sum())
+    return seen
+
+
+def best_row(history: list[Row], *, settings: ModelSettings) -> Row:
+    """The epoch whose model was kept: the first with the best monitored value; NaN is never the best."""
+    sign = 1 if settings.monitor_mode == "max" else -1
+
+    def worth(row: Row) -> float:
+        value = sign * row[settings.monitor]
+        return value if np.isfinite(value) else -np.inf
+
+    judged = [row for row in history if settings.monitor in row]
+    return max(judged, key=worth) if judged else history[-1]
+
+
+class _ForWatcher(Recorder):
+    """Hands each epoch's row to whoever watches the stage."""
+
+    def __init__(self, run: StageRun) -> None:
+        self.run = run
+
+    def epoch(self, row: Row) -> None:
+        self.run.watcher.epoch(row)
+
+
+def _refuse_empty(graph: KnowledgeGraph, splits: EdgeSplits, settings: ModelSettings) -> None:
+    if not (np.asarray(splits.part) == 0).any():
+        raise UserError("model: no edge is in the training split; raise splits.train or give a larger graph.")
+    names = [relation.name for relation in graph.relations]
+    for name in settings.relation_weights:
+        if name not in names:
+            raise UserError(f"model.relation_weights: the graph has no relation '{name}'; it has {', '.join(names)}.")
+
+
+def _summary(run: StageRun, *, result: FitResult, settings: ModelSettings) -> Summary:
+    best = best_row(result.history, settings=settings)
+    training_curves(result.history, run.directory / "figures" / "curves.png", best_epoch=int(best["epoch"]))
+    epochs = len(result.history)
+    value = best.get(settings.monitor, float("nan"))
+    summary = Summary(
+        headline=f"{epochs} epochs, best {settings.monitor} {value:.4f} after {int(best['epoch'])}; stopped by "
+        f"{result.stop_reason} on {result.device}.",
+        numbers={
+            **{
+                f"validation.{name.removeprefix('val_')}": value
+                for name, value in best.items()
+                if name.startswith("val_")
+            },
+            "train.epochs": epochs,
+            "train.best_epoch": int(best["epoch"]),
+            "train.seconds": result.seconds,
+            "train.cpu_seconds": result.cpu_seconds,
+            "train.cpu_seconds_per_epoch": result.cpu_seconds / max(epochs, 1),
+            "train.peak_memory_gb": peak_memory_gb(),
+            "train.precision": result.precision,
+            "train.device": f"{result.device}: {result.device_reason}",
+            "train.parameters": sum(tensor.numel() for tensor in load_weights(run.directory).values()),
+            "train.resumed_from": str(result.resumed_from) if result.resumed_from else None,
+        },
+        figures={"Training": "figures/curves.png"},
+    )
+    finite = all(np.isfinite(row["train_loss"]) for row in result.history)
+    summary.check("finite", finite, f"training losses of {epochs} epochs {'are' if finite else 'are not'} all finite.")
+    return summary
