@@ -1,6 +1,6 @@
 """HGT's layer, forward and backward, beside PyG's HGTConv with the same weights: CPU time, peak memory, equal outputs.
 
-    python -m ml_core.bench.hgt_attention
+    python -m ml_core.families.hgt.bench.attention
 
 By default 4,200 nodes of 10 types, 12,500 directed edges of 30 relations, width 256. The sides take turns in one
 process on one thread; each side's memory is the growth of the peak in a process of its own.

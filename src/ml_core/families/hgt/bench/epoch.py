@@ -1,7 +1,7 @@
 """What an epoch of HGT costs on a whole graph: CPU time and peak memory, beside what was estimated before.
 
-    python -m ml_core.bench.hgt_epoch                          PrimeKG's counts of nodes and edges, simulated
-    python -m ml_core.bench.hgt_epoch --graph DIR --splits DIR the artifacts of a finished run
+    python -m ml_core.families.hgt.bench.epoch                          PrimeKG's counts of nodes and edges, simulated
+    python -m ml_core.families.hgt.bench.epoch --graph DIR --splits DIR the artifacts of a finished run
 
 One thread, width 128, two layers, every target share and number of negatives as the stage `model` has them. The first
 epoch warms up; its validation and checkpoint do not count.
