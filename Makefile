@@ -20,17 +20,17 @@ SUPPORTED := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_in
 INSTALL := $(PY) -m pip install -qq --constraint constraints.txt --editable
 # What .venv was made for: this folder (an editable install knows its path) and these two files.
 WANTED := pwd -P; cat pyproject.toml constraints.txt
-REPORT := data/artifacts/segger/report/current/report.html
 
 .PHONY: help demo real ui test test-slow test-browser test-real mutate check format constraints clean set-up
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
-demo: set-up ## read a real Xenium sample, train Segger on it and write the report, all through Dagster
-	$(PY) -m dagster asset materialize --select 'group:segger' -m dagster_definitions --config configs/demo.yaml
+demo: FAMILY := $(or $(FAMILY),segger)
+demo: set-up ## read real data, train Segger (or FAMILY=hgt) on it and write the report, all through Dagster
+	$(PY) -m dagster asset materialize --select 'group:$(FAMILY)' -m dagster_definitions --config configs/demo.yaml
 	@echo
-	@echo "The report:  $(CURDIR)/$(REPORT)"
+	@echo "The report:  $(CURDIR)/data/artifacts/$(FAMILY)/report/current/report.html"
 	@echo "See its run, lineage and checks in Dagster:  make ui"
 
 # The names begin with real-: each preset is run with three seeds, on data of $BIOASSETS_REAL_DATA.
