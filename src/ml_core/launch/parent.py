@@ -77,7 +77,8 @@ def run_in_processes(family: Family, stage: Stage, run: StageRun, *, count: int,
     """Run the stage's function in `count` ranks; rank 0 writes into `run.directory`. Returns what it returned.
 
     Raises the first error of all ranks as if the stage had run here: UserError, Interrupted with its checkpoint, or a
-    RuntimeError with that rank's traceback. When this returns or raises, the ranks are gone.
+    RuntimeError with that rank's traceback. When this returns or raises, the ranks have let go
+    of the folder and are exiting.
     """
     folder = new_folder(run.work)
     Spec.of(family, stage, run).write(folder / SPEC)
