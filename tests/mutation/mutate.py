@@ -106,9 +106,9 @@ FAULTS = [
     ),
     Fault(
         "the schedule moves on a step that fp16 skipped",
-        "training/trainer.py",
-        "step=state.step + (not skipped),",
-        "step=state.step + 1,",
+        "training/state.py",
+        "step=self.step + (not skipped),",
+        "step=self.step + 1,",
         (f"{TRAINING}/test_precision.py",),
     ),
     Fault(
@@ -570,11 +570,11 @@ FAULTS = [
         (f"{SEGGER}/test_model.py::test_padding_changes_nothing",),
     ),
     Fault(
-        "segger: the best epoch can be NaN",
-        "families/segger/train.py",
+        "the epoch that was kept can be NaN",
+        "training/outcome.py",
         "return value if np.isfinite(value) else -np.inf",
         "return value",
-        (f"{SEGGER}/test_train.py::test_the_best_epoch_is_the_first_of_equals_and_never_a_nan",),
+        ("tests/unit/training/test_outcome.py::test_the_best_epoch_is_the_first_of_equals_and_never_a_nan",),
     ),
     Fault(
         "segger: a damaged model is taken over",

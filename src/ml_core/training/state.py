@@ -40,6 +40,33 @@ class TrainState:
     def replace(self, **changes: Any) -> TrainState:
         return dataclasses.replace(self, **changes)
 
+    def after_window(
+        self,
+        size: int,
+        *,
+        skipped: bool,
+        means: dict[str, float],
+        targets: dict[str, int],
+        epoch_size: int,
+        forward_size: int | None,
+        seconds: float,
+    ) -> TrainState:
+        """The state behind a window of `size` samples: its mean loss and number of targets by term join the epoch's."""
+        position = self.position + size
+        sums, counts = self.loss_sums, self.target_counts
+        return self.replace(
+            step=self.step + (not skipped),
+            skipped_steps=self.skipped_steps + skipped,
+            skipped_in_a_row=self.skipped_in_a_row + 1 if skipped else 0,
+            forward_size=forward_size,
+            position=position,
+            samples=self.samples + size,
+            seconds=seconds,
+            validation_pending=position == epoch_size,
+            loss_sums={**sums, **{term: sums.get(term, 0.0) + means[term] * targets[term] for term in means}},
+            target_counts={**counts, **{term: counts.get(term, 0) + targets[term] for term in means}},
+        )
+
     def mean_losses(self) -> dict[str, float]:
         """Mean loss of each term over the current epoch's targets so far."""
         return {term: self.loss_sums[term] / count for term, count in self.target_counts.items() if count}

@@ -254,18 +254,14 @@ class _Run:
         if not skipped:
             precision.step(self.optimizer)
         self.processes.average_statistics(self.task.model)
-        position = state.position + window.size
-        self.state = state.replace(
-            step=state.step + (not skipped),
-            skipped_steps=state.skipped_steps + skipped,
-            skipped_in_a_row=state.skipped_in_a_row + 1 if skipped else 0,
+        self.state = state.after_window(
+            window.size,
+            skipped=skipped,
+            means=means,
+            targets=totals,
+            epoch_size=self.plan.size,
             forward_size=self.forward_size if self.forward_size != self.settings.batch_size else None,
-            position=position,
-            samples=state.samples + position - state.position,
             seconds=self.journal.seconds(),
-            validation_pending=position == self.plan.size,
-            loss_sums={**state.loss_sums, **{t: state.loss_sums.get(t, 0.0) + means[t] * totals[t] for t in means}},
-            target_counts={**state.target_counts, **{t: state.target_counts.get(t, 0) + totals[t] for t in means}},
         )
         self.rollback.forget()
         self.updating = False

@@ -22,12 +22,12 @@ from ml_core.families.hgt.model_settings import ModelSettings
 from ml_core.families.hgt.parity import compare_devices
 from ml_core.families.hgt.samples import TrainingSamples, ValidationSamples
 from ml_core.families.hgt.task import HGTTask
-from ml_core.stages import StageRun, peak_memory_gb
+from ml_core.stages import StageRun
 from ml_core.summary import Number, Summary
 from ml_core.training.checkpoint import WEIGHTS, load_weights
 from ml_core.training.device import available_memory_gb, choose_device
-from ml_core.training.recorder import Recorder
-from ml_core.training.state import FitResult, Row
+from ml_core.training.outcome import ForWatcher, best_row, training_summary
+from ml_core.training.state import FitResult
 from ml_core.training.task import Training
 from ml_core.training.trainer import fit
 
@@ -58,7 +58,7 @@ def train(run: StageRun) -> Summary:
         validation=training.validation,
         settings=settings,
         directory=run.work,
-        recorder=_ForWatcher(run),
+        recorder=ForWatcher(run.watcher.epoch),
         fingerprint=dict(training.fingerprint),
     )
     run.device = result.device
@@ -161,28 +161,6 @@ def hidden_targets(samples: TrainingSamples, *, seed: int) -> int:
     return seen
 
 
-def best_row(history: list[Row], *, settings: ModelSettings) -> Row:
-    """The epoch whose model was kept: the first with the best monitored value; NaN is never the best."""
-    sign = 1 if settings.monitor_mode == "max" else -1
-
-    def worth(row: Row) -> float:
-        value = sign * row[settings.monitor]
-        return value if np.isfinite(value) else -np.inf
-
-    judged = [row for row in history if settings.monitor in row]
-    return max(judged, key=worth) if judged else history[-1]
-
-
-class _ForWatcher(Recorder):
-    """Hands each epoch's row to whoever watches the stage."""
-
-    def __init__(self, run: StageRun) -> None:
-        self.run = run
-
-    def epoch(self, row: Row) -> None:
-        self.run.watcher.epoch(row)
-
-
 def _refuse_empty(graph: KnowledgeGraph, splits: EdgeSplits, settings: ModelSettings) -> None:
     if not (np.asarray(splits.part) == 0).any():
         raise UserError("model: no edge is in the training split; raise splits.train or give a larger graph.")
@@ -193,32 +171,8 @@ def _refuse_empty(graph: KnowledgeGraph, splits: EdgeSplits, settings: ModelSett
 
 
 def _summary(run: StageRun, *, result: FitResult, settings: ModelSettings) -> Summary:
-    best = best_row(result.history, settings=settings)
-    training_curves(result.history, run.directory / "figures" / "curves.png", best_epoch=int(best["epoch"]))
-    epochs = len(result.history)
-    value = best.get(settings.monitor, float("nan"))
-    summary = Summary(
-        headline=f"{epochs} epochs, best {settings.monitor} {value:.4f} after {int(best['epoch'])}; stopped by "
-        f"{result.stop_reason} on {result.device}.",
-        numbers={
-            **{
-                f"validation.{name.removeprefix('val_')}": value
-                for name, value in best.items()
-                if name.startswith("val_")
-            },
-            "train.epochs": epochs,
-            "train.best_epoch": int(best["epoch"]),
-            "train.seconds": result.seconds,
-            "train.cpu_seconds": result.cpu_seconds,
-            "train.cpu_seconds_per_epoch": result.cpu_seconds / max(epochs, 1),
-            "train.peak_memory_gb": peak_memory_gb(),
-            "train.precision": result.precision,
-            "train.device": f"{result.device}: {result.device_reason}",
-            "train.parameters": sum(tensor.numel() for tensor in load_weights(run.directory).values()),
-            "train.resumed_from": str(result.resumed_from) if result.resumed_from else None,
-        },
-        figures={"Training": "figures/curves.png"},
-    )
-    finite = all(np.isfinite(row["train_loss"]) for row in result.history)
-    summary.check("finite", finite, f"training losses of {epochs} epochs {'are' if finite else 'are not'} all finite.")
+    summary = training_summary(run.directory, result=result, settings=settings)
+    best_epoch = int(best_row(result.history, settings=settings)["epoch"])
+    training_curves(result.history, run.directory / "figures" / "curves.png", best_epoch=best_epoch)
+    summary.figures["Training"] = "figures/curves.png"
     return summary

@@ -20,10 +20,10 @@ from ml_core.families.segger.scoring import score_tiles
 from ml_core.families.segger.settings import ModelSettings
 from ml_core.families.segger.task import SeggerTask
 from ml_core.families.segger.views import training_views, view_name
-from ml_core.stages import StageRun, peak_memory_gb
+from ml_core.stages import StageRun
 from ml_core.summary import Summary
 from ml_core.training.checkpoint import WEIGHTS, load_weights
-from ml_core.training.recorder import Recorder, Row
+from ml_core.training.outcome import ForWatcher, best_row, training_summary
 from ml_core.training.task import Training
 from ml_core.training.trainer import FitResult, fit
 
@@ -47,7 +47,7 @@ def train(run: StageRun) -> Summary:
         validation=training.validation,
         settings=settings,
         directory=run.work,
-        recorder=_ForWatcher(run),
+        recorder=ForWatcher(run.watcher.epoch),
         fingerprint=dict(training.fingerprint),
     )
     run.device = result.device
@@ -215,16 +215,6 @@ def realised_negatives(samples: TileSamples, *, settings: ModelSettings) -> dict
     return {"ratio": wrong / positives, "hard_share": hard / max(wrong, 1), "positives": positives}
 
 
-class _ForWatcher(Recorder):
-    """Hands each epoch's row to whoever watches the stage."""
-
-    def __init__(self, run: StageRun) -> None:
-        self.run = run
-
-    def epoch(self, row: Row) -> None:
-        self.run.watcher.epoch(row)
-
-
 def load_model(artifact: Artifact) -> tuple[Segger, dict[str, Any]]:
     """The trained network in eval mode, and its model.json."""
     description = json.loads(artifact.path("model.json").read_text())
@@ -233,50 +223,14 @@ def load_model(artifact: Artifact) -> tuple[Segger, dict[str, Any]]:
     return model.eval(), description
 
 
-def best_row(history: list[Row], *, settings: ModelSettings) -> Row:
-    """The epoch whose model was kept: the first with the best monitored value; NaN is never the best."""
-    sign = 1 if settings.monitor_mode == "max" else -1
-
-    def worth(row: Row) -> float:
-        value = sign * row[settings.monitor]
-        return value if np.isfinite(value) else -np.inf
-
-    return max((row for row in history if settings.monitor in row), key=worth)
-
-
 def _summary(
     directory: Path, *, result: FitResult, negatives: dict[str, float], cut: float, settings: ModelSettings
 ) -> Summary:
-    best = best_row(result.history, settings=settings)
-    training_curves(result.history, directory / "figures" / "curves.png", best_epoch=int(best["epoch"]))
-    epochs = len(result.history)
-    summary = Summary(
-        headline=f"{epochs} epochs, best {settings.monitor} {best[settings.monitor]:.4f} after {int(best['epoch'])}; "
-        f"stopped by {result.stop_reason} on {result.device}.",
-        numbers={
-            **{
-                f"validation.{name.removeprefix('val_')}": value
-                for name, value in best.items()
-                if name.startswith("val_")
-            },
-            "train.epochs": epochs,
-            "train.best_epoch": int(best["epoch"]),
-            "train.seconds": result.seconds,
-            "train.cpu_seconds": result.cpu_seconds,
-            "train.peak_memory_gb": peak_memory_gb(),
-            "train.precision": result.precision,
-            "train.device": f"{result.device}: {result.device_reason}",
-            "train.parameters": sum(p.numel() for p in load_weights(directory).values()),
-            "train.resumed_from": str(result.resumed_from) if result.resumed_from else None,
-            "negatives.ratio": negatives["ratio"],
-            "negatives.hard_share": negatives["hard_share"],
-            "negatives.positives": negatives["positives"],
-            "model.score_cut": cut,
-        },
-        figures={"Training": "figures/curves.png"},
-    )
-    finite = all(np.isfinite(value) for row in result.history for name, value in row.items() if name == "train_loss")
-    summary.check("finite", finite, f"training losses of {epochs} epochs {'are' if finite else 'are not'} all finite.")
+    summary = training_summary(directory, result=result, settings=settings)
+    best_epoch = int(best_row(result.history, settings=settings)["epoch"])
+    training_curves(result.history, directory / "figures" / "curves.png", best_epoch=best_epoch)
+    summary.figures["Training"] = "figures/curves.png"
+    summary.numbers |= {f"negatives.{name}": value for name, value in negatives.items()} | {"model.score_cut": cut}
     exact = abs(negatives["ratio"] - settings.neg_ratio) < 0.01 * settings.neg_ratio
     summary.check(
         "negative_ratio",

@@ -19,7 +19,6 @@ from ml_core.families.segger import train
 from ml_core.families.segger.data import FULL, SPLITS
 from ml_core.families.segger.family import FAMILY, MODEL
 from ml_core.families.segger.samples import TileSamples, profiles_of
-from ml_core.families.segger.settings import ModelSettings
 from ml_core.presets import settings_of, with_overrides
 from ml_core.stages import Outcome, run_stage
 from ml_core.training.interrupt import Interrupted
@@ -161,26 +160,6 @@ def test_what_does_not_fit_the_graph_is_one_sentence(
 ) -> None:
     with pytest.raises(UserError, match=said):
         run_model(tiny, tmp_path, **changes)
-
-
-# ---------------------------------------------------------------- the best epoch
-
-
-ROWS = [{"epoch": 1.0, "val_loss": float("nan")}, {"epoch": 2.0, "val_loss": 0.5}, {"epoch": 3.0, "val_loss": 0.5}]
-
-
-@pytest.mark.parametrize("mode", ["min", "max"])
-def test_the_best_epoch_is_the_first_of_equals_and_never_a_nan(mode: str) -> None:
-    settings = ModelSettings(monitor="val_auroc", monitor_mode=mode)
-    rows = [{"epoch": row["epoch"], "val_auroc": row["val_loss"]} for row in ROWS]
-    assert train.best_row(rows, settings=settings)["epoch"] == 2
-
-
-def test_epochs_without_validation_are_no_candidates_for_the_best() -> None:
-    rows = [{"epoch": 1.0, "train_loss": 0.0}, *ROWS]
-    assert train.best_row(rows, settings=ModelSettings())["epoch"] == 2
-    only_nan = [{"epoch": 1.0, "val_loss": float("nan")}]
-    assert train.best_row(only_nan, settings=ModelSettings()) is only_nan[0]
 
 
 # ---------------------------------------------------------------- a model from elsewhere
