@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 from scipy.stats import gaussian_kde
 
+from ml_core.canvas import blank_figure, save_figure, unframe
 from ml_core.families.hgt.evaluate import Answers
 
 METHODS = {
@@ -33,7 +31,7 @@ def relations_panel(
 ) -> None:
     """A panel for each metric: every relation a row, every judge a mark, the model with its 95 % interval."""
     rows = list(next(iter(panels.values()))["model"])
-    figure = _figure(5.2 * len(panels) + 1.6, 1.5 + 0.3 * len(rows))
+    figure = blank_figure(5.2 * len(panels) + 1.6, 1.5 + 0.3 * len(rows))
     place = np.arange(len(rows))[::-1]
     axes = np.atleast_1d(figure.subplots(1, len(panels), sharey=True))
     for panel, (metric, points) in zip(axes, panels.items(), strict=True):
@@ -49,15 +47,15 @@ def relations_panel(
         panel.set(title=metric, xlim=(0, 1), ylim=(-0.7, len(rows) - 0.3))
         if "AUROC" in metric:
             panel.axvline(0.5, color="#5c6675", linewidth=0.8, linestyle=":")
-        _plain(panel)
+        unframe(panel)
     axes[0].set_yticks(place, rows)
     axes[-1].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def ranks_and_scores(answers: Mapping[str, Answers], path: Path, *, name: str, curated: np.ndarray | None) -> None:
     """Of the main relation: share of true pairs among the first k, and the model's scores of true and other pairs."""
-    figure = _figure(11, 3.8)
+    figure = blank_figure(11, 3.8)
     left, right = figure.subplots(1, 2)
     at = np.unique(np.logspace(0, 3, 60).astype(int))
     for method, found in answers.items():
@@ -86,8 +84,8 @@ def ranks_and_scores(answers: Mapping[str, Answers], path: Path, *, name: str, c
     right.set_ylim(0, None)
     right.legend(frameon=False, fontsize=8)
     for axes in (left, right):
-        _plain(axes)
-    _save(figure, path)
+        unframe(axes)
+    save_figure(figure, path)
 
 
 def shapes_panel(
@@ -95,7 +93,7 @@ def shapes_panel(
 ) -> None:
     """Effective rank and mean cosine of every type, for the model and the controls, with what fails."""
     types = list(ranks["model"])
-    figure = _figure(11, 1.6 + 0.34 * len(types))
+    figure = blank_figure(11, 1.6 + 0.34 * len(types))
     left, right = figure.subplots(1, 2, sharey=True)
     place = np.arange(len(types))[::-1]
     for panel, points in ((left, ranks), (right, cosines)):
@@ -105,7 +103,7 @@ def shapes_panel(
                 [values[name] for name in types], place, s=36, color=colour, marker=marker, label=label, zorder=3
             )
         panel.grid(axis="y", color=GREY, linewidth=0.6)
-        _plain(panel)
+        unframe(panel)
     left.scatter([asked[name] for name in types], place, marker="|", s=160, color="#1d2430", label="least that passes")
     left.set(title="Effective rank", xscale="log", ylim=(-0.7, len(types) - 0.3))
     left.xaxis.set_major_locator(FixedLocator(RANKS))
@@ -116,14 +114,14 @@ def shapes_panel(
     right.axvline(warn_above, color="#c07f2a", linewidth=1, linestyle=":")
     right.set(title="Mean cosine within the type", xlim=(-0.15, 1.05))
     figure.legend(*left.get_legend_handles_labels(), frameon=False, fontsize=8, loc="outside right upper")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def pca_map(
     points: np.ndarray, of_type: np.ndarray, path: Path, *, types: list[str], shares: np.ndarray, most: int
 ) -> None:
     """The first two principal components; points [m, 2], of_type [m] into types, shares [2] of the variance."""
-    figure = _figure(7.6, 5)
+    figure = blank_figure(7.6, 5)
     axes = figure.subplots()
     for number, name in enumerate(types):
         x, y = points[of_type == number].T
@@ -134,13 +132,13 @@ def pca_map(
     for handle in legend.legend_handles:
         if handle is not None:
             handle.set_alpha(1)
-    _plain(axes)
-    _save(figure, path)
+    unframe(axes)
+    save_figure(figure, path)
 
 
 def distributions(spectra: Mapping[str, np.ndarray], cosines: Mapping[str, np.ndarray], path: Path) -> None:
     """For every type: cumulative variance over components (no cap), and cosines of random pairs of nodes."""
-    figure = _figure(11, 4)
+    figure = blank_figure(11, 4)
     left, right = figure.subplots(1, 2)
     for number, (name, spread) in enumerate(spectra.items()):
         colour = TYPES[number % len(TYPES)]
@@ -155,20 +153,5 @@ def distributions(spectra: Mapping[str, np.ndarray], cosines: Mapping[str, np.nd
     right.set(title="Cosines of random pairs within a type", xlabel="cosine", ylabel="density", xlim=(-1, 1))
     right.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     for axes in (left, right):
-        _plain(axes)
-    _save(figure, path)
-
-
-def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _plain(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=100)
+        unframe(axes)
+    save_figure(figure, path)

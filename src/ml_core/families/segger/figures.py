@@ -6,11 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
 
+from ml_core.canvas import blank_figure, save_figure, unframe
 from ml_core.families.segger.geometry import Polygons
 
 METHODS = {
@@ -28,7 +26,7 @@ GREY = "#d3d8df"
 
 def biology_curves(curves: dict[str, list[dict[str, float]]], path: Path) -> None:
     """MECR and contamination of every method over the share assigned, with 95 % intervals; lower is better."""
-    figure = _figure(10, 4)
+    figure = blank_figure(10, 4)
     for axes, name, title in zip(
         figure.subplots(1, 2),
         ("mecr", "contamination"),
@@ -49,14 +47,14 @@ def biology_curves(curves: dict[str, list[dict[str, float]]], path: Path) -> Non
                 if method in ("model", "likelihood", "nearest_polygon"):
                     axes.fill_between(share, low, high, color=colour, alpha=0.13, linewidth=0)
         axes.set(title=title, xlabel="share of transcripts assigned", ylim=(0, None))
-        _plain(axes)
+        unframe(axes)
     axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def calibration_curve(table: pd.DataFrame, path: Path, *, error: float) -> None:
     """Share of right answers over the score; dots grow with the number of transcripts."""
-    figure = _figure(4.4, 4)
+    figure = blank_figure(4.4, 4)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
     size = 12 + 160 * table["transcripts"] / table["transcripts"].max()
@@ -64,13 +62,13 @@ def calibration_curve(table: pd.DataFrame, path: Path, *, error: float) -> None:
     axes.set(
         title=f"Calibration, error {error:.3f}", xlabel="score", ylabel="share right", xlim=(0, 1.02), ylim=(0, 1.02)
     )
-    _plain(axes)
-    _save(figure, path)
+    unframe(axes)
+    save_figure(figure, path)
 
 
 def score_histograms(chance: np.ndarray, evidence: np.ndarray, path: Path, *, kept: np.ndarray) -> None:
     """How sure the assignment is, and how well genes fit their cells; what the cut leaves out is red."""
-    figure = _figure(10, 3.4)
+    figure = blank_figure(10, 3.4)
     left, right = figure.subplots(1, 2)
     left.hist(chance, bins=60, range=(0, 1), color="#2b5d8a")
     left.set(title="Score of the best nucleus", xlabel="score", ylabel="transcripts", yscale="log")
@@ -83,8 +81,8 @@ def score_histograms(chance: np.ndarray, evidence: np.ndarray, path: Path, *, ke
         xlabel="log p(gene | cell) - log p(gene | its own kind), nats",
     )
     for axes in (left, right):
-        _plain(axes)
-    _save(figure, path)
+        unframe(axes)
+    save_figure(figure, path)
 
 
 def window_around(xy: np.ndarray, chosen: np.ndarray, *, side_um: float) -> tuple[float, float]:
@@ -116,7 +114,7 @@ def window_map(
     points, cell, other = xy[inside], assigned[inside], nearest[inside]
     colours = _cell_colours(cell)
     differs = (cell >= 0) & (cell != other)
-    figure = _figure(12, 6)
+    figure = blank_figure(12, 6)
     left, right = figure.subplots(1, 2)
     left.scatter(*points[cell < 0].T, s=2, color=GREY, linewidth=0)
     left.scatter(*points[cell >= 0].T, s=4, c=colours[cell >= 0], linewidth=0)
@@ -127,9 +125,9 @@ def window_map(
     for axes in (left, right):
         axes.add_collection(LineCollection(_rings(nuclei, corner, side_um), colors="#1d2430", linewidths=0.7))
         axes.set(xlim=(x, x + side_um), ylim=(y + side_um, y), aspect="equal", xlabel="x, um")
-        _plain(axes)
+        unframe(axes)
     left.set_ylabel("y, um")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _cell_colours(cell: np.ndarray) -> np.ndarray:
@@ -151,18 +149,3 @@ def _rings(nuclei: Polygons, corner: tuple[float, float], side_um: float) -> lis
     )
     rings = [nuclei.xy[nuclei.offsets[i] : nuclei.offsets[i + 1]] for i in np.flatnonzero(seen)]
     return [np.concatenate([ring, ring[:1]]) for ring in rings]
-
-
-def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _plain(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=100)
