@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ml_core.errors import UserError
-from ml_core.families.hgt import evaluate, figures
+from ml_core.families.hgt import evaluate, figures, metapaths
 from ml_core.families.hgt.evidence import MODEL, Evidence, Links
 from ml_core.families.hgt.report_settings import ReportSettings
 from ml_core.metrics.ranking import rank_metrics
@@ -13,7 +13,7 @@ from ml_core.stages import StageRun
 from ml_core.summary import Number, Summary
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
-RIVALS = ("popularity", "distmult")
+RIVALS = ("popularity", "distmult", "metapaths")
 SHOWN = {
     **{method: figures.METHODS[method][0] for method in (MODEL, *RIVALS)},
     "untrained": "untrained",
@@ -43,6 +43,13 @@ def link_test(run: StageRun, known: Evidence, *, settings: ReportSettings) -> Li
             "another relation in report.main_relation."
         )
     return Links(questions, answers)
+
+
+def metapath_test(known: Evidence, links: Links, *, settings: ReportSettings) -> None:
+    """Ask the regression on paths about the main relation too, where its pairs are few enough to be held."""
+    if metapaths.feasible(known.graph, known.main, most_pairs=settings.metapath_pairs):
+        judge = metapaths.regression(known.graph, known.splits, known.main, seed=settings.seed)
+        links.answers[known.name]["metapaths"] = evaluate.answer(judge, links.questions[known.name])
 
 
 def link_figures(known: Evidence, links: Links, *, summary: Summary, settings: ReportSettings) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ml_core.families.hgt.data import EdgeSplits, KnowledgeGraph
 from ml_core.families.hgt.inference import encode
 from ml_core.families.hgt.messages import MessageGraph
-from ml_core.families.hgt.model import HGT
+from ml_core.families.hgt.model import HGT, START
 from ml_core.families.hgt.model_settings import ModelSettings
 from ml_core.families.hgt.samples import TrainingSamples
 from ml_core.families.hgt.task import HGTTask
@@ -24,9 +24,9 @@ from ml_core.stages import StageRun
 from ml_core.training.task import Training
 from ml_core.training.trainer import fit
 
-DISTMULT_RATE = 10.0  # times the model's learning rate, as the embeddings of the model have by default
-DISTMULT_START = 0.3  # standard deviation of its embeddings at the start
-CONSTANT_SHARE = 0.25  # of the model's epochs: there is little that it could learn
+PARTS = ("embedding", "decoder")  # of DistMult, by the names that they have in the model
+CONSTANT_SHARE = 0.2  # of the model's epochs, as many as its layers have by default
+CONSTANT_RATE = 0.1  # of the model's learning rate, what is left of it when its layers join in
 NODES_PER_CHUNK = 8192
 
 
@@ -46,13 +46,12 @@ class DistMult(nn.Module):
         super().__init__()
         self.scale = 1 / math.sqrt(channels)
         self.embedding = nn.Embedding(nodes, channels)
-        nn.init.normal_(self.embedding.weight, std=DISTMULT_START)
+        nn.init.normal_(self.embedding.weight, std=START)
         self.decoder = nn.Parameter(torch.ones(relations, channels))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, graph: MessageGraph) -> Tensor:
-        weight = self.embedding.weight
-        z: Tensor = self.dropout(weight if graph.node is None else weight.index_select(0, graph.node))
+    def forward(self, graph: MessageGraph | None) -> Tensor:
+        z: Tensor = self.dropout(self.embedding.weight)
         return z
 
 
@@ -75,7 +74,6 @@ def train_controls(
         "init_from": None,
         "frozen": [],
         "thaw_epochs": {},
-        "learning_rates": {},
         "parity": False,
     }
     settings = settings.model_copy(update=quiet)
@@ -87,18 +85,20 @@ def train_controls(
 
 
 def distmult(graph: KnowledgeGraph, splits: EdgeSplits, settings: ModelSettings, *, work: Path) -> Control:
-    """Factorisation at the model's width, at the learning rate that suits it, the best epoch by validation."""
+    """Factorisation trained as the model's vectors are, of all relations and for all epochs, the best by validation."""
     update: dict[str, Any] = {
-        "learning_rate": DISTMULT_RATE * settings.learning_rate,
-        "message_share": 1.0,
-        "mode": "edges" if settings.mode == "neighbours" else settings.mode,
+        "vector_share": 1.0,
+        "vector_edges": 0,
+        "learning_rates": {name: settings.learning_rates[name] for name in PARTS if name in settings.learning_rates},
         "contrastive_weight": 0.0,
         "gradient_checkpointing": False,
     }
     settings = settings.model_copy(update=update)
     training = prepare_on(graph, splits, settings)
     torch.manual_seed(settings.seed)
-    model = DistMult(graph.node_count, len(graph.relations), channels=settings.hidden_dim, dropout=settings.dropout)
+    model = DistMult(
+        graph.node_count, len(graph.relations), channels=settings.embedding_dim, dropout=settings.vector_dropout
+    )
     if settings.decoder == "dot":
         model.decoder.requires_grad_(False)
     _train(training, model, settings, work=work)
@@ -114,7 +114,9 @@ def untrained(graph: KnowledgeGraph, splits: EdgeSplits, settings: ModelSettings
 def constant(graph: KnowledgeGraph, splits: EdgeSplits, settings: ModelSettings, *, work: Path) -> Control:
     """The same network, but all nodes of a type begin with one vector, which is how embeddings collapse."""
     epochs = max(1, math.ceil(CONSTANT_SHARE * settings.max_epochs))
-    settings = settings.model_copy(update={"max_epochs": epochs, "features": None})
+    rate = CONSTANT_RATE * settings.learning_rate
+    update = {"max_epochs": epochs, "features": None, "vector_share": 0.0, "learning_rate": rate, "learning_rates": {}}
+    settings = settings.model_copy(update=update)
     training = prepare_on(graph, splits, settings)
     model = training.task.model
     assert isinstance(model, HGT)

@@ -24,6 +24,14 @@ class TypedLinear(nn.Module):
         nn.init.uniform_(self.weight, -bound, bound)
         nn.init.uniform_(self.bias, -bound, bound)
 
+    @torch.no_grad()
+    def start_alike(self) -> None:
+        """Begin with one orthogonal map for all types, the identity where in and out are as wide: likeness stays."""
+        types, out, channels = self.weight.shape
+        alike = torch.eye(channels) if out == channels else nn.init.orthogonal_(torch.empty(out, channels))
+        self.weight.copy_(alike.expand(types, out, channels))
+        self.bias.zero_()
+
     def forward(self, x: Tensor, type_offsets: list[int]) -> Tensor:
         parts = torch.split(x, [last - first for first, last in itertools.pairwise(type_offsets)])
         return torch.cat([F.linear(part, w, b) for part, w, b in zip(parts, self.weight, self.bias, strict=True)])
@@ -32,6 +40,7 @@ class TypedLinear(nn.Module):
 class HGTConv(nn.Module):
     """Typed attention over all relations at once; what PyG's HGTConv computes with the same weights (a test says so).
 
+    Values begin as identities: a node first hears the attention's mean of its neighbours as they are.
     Unlike there every node has an output: one without messages is mapped by its own skip path and the bias. Keys and
     values are computed once for each (relation, source) that sends, not for each edge.
     """
@@ -52,7 +61,10 @@ class HGTConv(nn.Module):
         self.skip = nn.Parameter(torch.ones(types))
         bound = math.sqrt(6 / (depth + depth))
         nn.init.uniform_(self.key_by_relation, -bound, bound)
-        nn.init.uniform_(self.value_by_relation, -bound, bound)
+        self.value.start_alike()
+        self.out.start_alike()
+        with torch.no_grad():
+            self.value_by_relation.copy_(torch.eye(depth).expand_as(self.value_by_relation))
 
     def forward(self, x: Tensor, graph: MessageGraph) -> Tensor:
         """[n, channels] -> [n, channels]."""

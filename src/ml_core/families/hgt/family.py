@@ -160,6 +160,8 @@ FAMILY = Family(
             "slices": 8,
             "batch_size": 2,
             "max_epochs": 4,
+            "vector_share": 0.5,
+            "learning_rate": 0.01,
             "validate_every_epochs": 1,
         },
         "report": {"bootstrap_draws": 20, "max_test_edges": 40},

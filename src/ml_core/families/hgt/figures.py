@@ -15,6 +15,7 @@ from ml_core.families.hgt.evaluate import Answers
 METHODS = {
     "model": ("HGT", "#2b5d8a", "o"),
     "distmult": ("DistMult", "#4a8a5b", "s"),
+    "metapaths": ("metapath regression", "#7a4a9c", "P"),
     "popularity": ("popularity", "#c07f2a", "D"),
     "global_popularity": ("popularity, all relations", "#e3bd8b", "d"),
     "untrained": ("untrained network", "#8d8d8d", "^"),

@@ -19,7 +19,7 @@ EDGES_AT_A_TIME = 500_000
 def states(model: HGT, messages: Messages) -> list[Tensor]:
     """What each node is before the first layer, after it, ..., after the last: layers + 1 times [n, hidden]."""
     graph = messages.whole()
-    found = [model.start(None, messages.type_offsets)]
+    found = [model.start(model.embedding(None), messages.type_offsets)]
     for layer in model.layers:
         found.append(layer(found[-1], graph))
     return found

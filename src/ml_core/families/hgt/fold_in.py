@@ -1,9 +1,8 @@
 """A node that the graph does not have, from its edges alone: encoded by the trained network without training.
 
 The new node hears its neighbours through every layer; they stay as they are, so that no other prediction moves. What
-it is before the first layer nobody has learnt: it gets the mean of the first states of the nodes most like it, weighted
-by the Jaccard index of their training neighbours; without any such node, the mean of its type. With a random vector,
-as all nodes have where `node_features` is random, it ranks less like itself (docs/hgt.md).
+it is by itself nobody has learnt: its vector is the mean of those of the nodes most like it, weighted by the Jaccard
+index of their training neighbours; without any such node, the mean of its type.
 """
 
 from __future__ import annotations
@@ -86,8 +85,10 @@ def read_edges(path: Path, *, graph: KnowledgeGraph, node_type: str) -> NewEdges
 def fold_in(model: HGT, messages: Messages, edges: NewEdges, *, known: list[Tensor]) -> NewNode:
     """Encode the new node; `known` are the `flows.states` of all others."""
     small, numbers, place, relation = _around(messages, edges)
-    start = _start(messages, edges, first=known[0])
-    state, heard = start, []
+    own = _own(messages, edges, vectors=model.embedding(None))
+    kind = messages.graph.node_types.index(edges.node_type)
+    alone = [int(number > kind) for number in range(len(messages.type_offsets))]  # offsets of this one node
+    state, heard = model.start(own[None], alone)[0], []
     for layer, others in zip(model.layers, known, strict=False):
         assert isinstance(layer, Layer)
         x = others.new_empty(small.node_count, others.size(1))
@@ -97,7 +98,7 @@ def fold_in(model: HGT, messages: Messages, edges: NewEdges, *, known: list[Tens
         state = layer(x, small)[place]
     source = small.row_node.numpy()[small.structure.source.numpy()]
     whole = np.insert(numbers, place, -1)
-    return NewNode(model.finish(state[None], start[None])[0].numpy(), whole[source], relation, heard)
+    return NewNode(model.finish(own[None], state[None])[0].numpy(), whole[source], relation, heard)
 
 
 def _around(messages: Messages, edges: NewEdges) -> tuple[MessageGraph, np.ndarray, int, np.ndarray]:
@@ -132,14 +133,15 @@ def _around(messages: Messages, edges: NewEdges) -> tuple[MessageGraph, np.ndarr
     return small, numbers, place, np.array([directed[number][0] for number in rows // n])
 
 
-def _start(messages: Messages, edges: NewEdges, *, first: Tensor) -> Tensor:
+def _own(messages: Messages, edges: NewEdges, *, vectors: Tensor) -> Tensor:
+    """The vector that the new node begins with."""
     nodes = messages.graph.nodes_of(edges.node_type)
     alike = jaccard(messages, edges)
     chosen = np.argsort(-alike, kind="stable")[:MOST_ALIKE]
     weight = torch.from_numpy(alike[chosen]).float()
-    of_chosen = first[nodes.start + chosen]
+    of_chosen = vectors[nodes.start + chosen]
     if not weight.sum() > 0:
-        return first[nodes.start : nodes.stop].mean(dim=0)
+        return vectors[nodes.start : nodes.stop].mean(dim=0)
     return (weight / weight.sum()) @ of_chosen
 
 

@@ -18,7 +18,8 @@ Progress = Callable[[Iterable[int]], Iterable[int]]
 def encode(model: HGT, messages: Messages, *, nodes_per_chunk: int, progress: Progress = iter) -> Tensor:
     """What `model(messages.whole())` gives in eval mode, float32 [n, hidden], on the CPU.
 
-    A chunk's layer sees the chunk, and the nodes that send to it. Held throughout are two states of all nodes.
+    A chunk's layer sees the chunk, and the nodes that send to it. Held throughout are two states of all nodes, beside
+    their vectors.
     """
     was_training = model.training
     model.eval()
@@ -29,11 +30,11 @@ def encode(model: HGT, messages: Messages, *, nodes_per_chunk: int, progress: Pr
     def offsets(nodes: np.ndarray) -> list[int]:
         return [int(at) for at in np.searchsorted(nodes, messages.type_offsets)]
 
-    start = torch.empty(n, model.hidden_dim)
+    state = torch.empty(n, model.hidden_dim)
     for first in firsts:
         nodes = np.arange(first, min(first + nodes_per_chunk, n))
-        start[nodes] = model.start(torch.from_numpy(nodes).to(device), offsets(nodes)).cpu()
-    state = start
+        own = model.embedding(torch.from_numpy(nodes).to(device))
+        state[nodes] = model.start(own, offsets(nodes)).cpu()
     for layer in model.layers:
         new = torch.empty_like(state)
         for first in progress(firsts):
@@ -45,4 +46,4 @@ def encode(model: HGT, messages: Messages, *, nodes_per_chunk: int, progress: Pr
             new[first : first + len(chunk)] = layer(state[nodes].to(device), graph)[at].cpu()
         state = new
     model.train(was_training)
-    return model.finish(state, start)
+    return model.finish(model.embedding(None).cpu(), state)

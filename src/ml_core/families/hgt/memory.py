@@ -35,18 +35,19 @@ def estimate(samples: TrainingSamples, model: HGT, settings: ModelSettings) -> E
     if settings.mode == "neighbours":
         nodes, edges, rows = _neighbourhood(samples, settings, nodes=nodes, edges=edges, rows=rows)
     kept = 1 if settings.gradient_checkpointing else settings.num_layers
-    hidden = settings.hidden_dim
+    hidden, width = settings.hidden_dim, model.width
     moved = sum(each.numel() for each in model.parameters() if each.requires_grad)
     fixed = sum(each.numel() for each in model.parameters()) + sum(each.numel() for each in model.buffers()) - moved
     per_layer = STATES * nodes * hidden + ROWS * rows * hidden + 3 * edges * settings.num_heads
-    targets = sum(len(each) for each in samples.epoch(seed=settings.seed, epoch=0).targets)
+    drawn = samples.epoch(seed=settings.seed, epoch=settings.vector_epochs)
+    targets = sum(len(each) for each in drawn.targets)
     judged = targets * min(1.0, settings.batch_size / len(samples))
     parts = {
         "process": PROCESS_GB * 1e9,
         "weights, gradients and AdamW's two moments": FLOAT * (4 * moved + fixed),
         "indices of edges": INT * 2 * INDICES * len(messages.edge),
         "states, keys and values of layers": FLOAT * per_layer * kept,
-        "loss": FLOAT * (3 * settings.chunk_edges * (settings.negatives + 3 * hidden) + 3 * nodes * hidden)
+        "loss": FLOAT * (3 * settings.chunk_edges * (settings.negatives + 3 * width) + 3 * nodes * width)
         + 8 * 10 * judged,
     }
     return Estimate({name: bytes_ / 1e9 for name, bytes_ in parts.items()})
@@ -74,8 +75,9 @@ def _neighbourhood(
     samples: TrainingSamples, settings: ModelSettings, *, nodes: int, edges: int, rows: int
 ) -> tuple[int, int, int]:
     """Nodes, edges and rows of the first slice of the first epoch, as drawn."""
-    (piece,) = samples.fetch(np.zeros(1, np.int64), seed=settings.seed, epoch=0)
+    (piece,) = samples.fetch(np.zeros(1, np.int64), seed=settings.seed, epoch=settings.vector_epochs)
     graph = piece.graph
+    assert graph is not None
     pieces = min(settings.batch_size, len(samples))
     found = (graph.node_count, graph.structure.edge_count, len(graph.row_node))
     largest = [min(pieces * each, pieces * limit) for each, limit in zip(found, (nodes, edges, rows), strict=True)]

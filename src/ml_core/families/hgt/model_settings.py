@@ -22,17 +22,25 @@ class ModelSettings(TrainingSettings):
 
     # ---- the network
     embedding_dim: int = setting(
-        128, description="Embedding of each node before the first layer", unit="channels", ge=1
+        128,
+        description="Vector of each node, learned: the first part of its embedding, and what the layers start from",
+        unit="channels",
+        ge=1,
     )
     hidden_dim: int = setting(
-        128, description="Width of the layers and of the final embedding, all heads together", unit="channels", ge=1
+        128,
+        description="Width of the layers, all heads together: the second part of the embedding",
+        unit="channels",
+        ge=1,
     )
     num_layers: int = setting(2, description="HGT layers", ge=1)
     num_heads: int = setting(4, description="Attention heads", ge=1)
-    dropout: float = setting(0.4, description="Dropout of node states", ge=0, lt=1)
+    dropout: float = setting(0.2, description="Dropout of node states", ge=0, lt=1)
+    vector_dropout: float = setting(0.2, description="Dropout of the vectors in the embedding's first part", ge=0, lt=1)
     node_features: Literal["learned", "random"] = setting(
         "learned",
-        description="Unit-variance vector of each node: learned, or drawn once and kept, which lets new nodes in",
+        description="Vector of each node: learned, or drawn once and kept, which lets new nodes in; then the "
+        "embedding is what the layers hear alone",
     )
     features: str | None = setting(
         None,
@@ -49,15 +57,35 @@ class ModelSettings(TrainingSettings):
         description="full: target_share of the edges per epoch, on the whole graph; edges: at most edge_sample_size of "
         "each relation; neighbours: each slice on a sampled neighbourhood of its own, for graphs that do not fit",
     )
-    slices: int = setting(4, description="Samples that an epoch's target edges are dealt into", unit="samples", ge=1)
+    slices: int = setting(2, description="Samples that an epoch's target edges are dealt into", unit="samples", ge=1)
     target_share: float = setting(
         0.3, description="Share of each relation's training edges that an epoch predicts and hides", gt=0, le=1
     )
     edge_sample_size: int = setting(
-        1000, description="Mode edges: targets of each relation per epoch at most", unit="edges", ge=1
+        2000, description="Mode edges: targets of each relation per epoch at most", unit="edges", ge=1
     )
     message_share: float = setting(
-        0.5, description="Share of the other edges that send messages in an epoch, drawn anew each time", gt=0, le=1
+        0.3, description="Share of the other edges that send messages in an epoch, drawn anew each time", gt=0, le=1
+    )
+    message_whole: int = setting(
+        20_000,
+        description="Relations with at most so many training edges send along all that are not hidden",
+        unit="edges",
+        ge=0,
+    )
+    vector_share: float = setting(
+        0.8,
+        description="Share of max_epochs that learns the vectors alone at first, as DistMult, without messages; the "
+        "layers begin with good ones then",
+        ge=0,
+        lt=1,
+    )
+    vector_edges: int = setting(
+        1000,
+        description="Training edges from which on a relation is among those that teach the vectors; the edges of a "
+        "smaller one they would only learn by heart, and the layers would lean on that",
+        unit="edges",
+        ge=0,
     )
     neighbours: list[int] = setting(
         [10, 5], description="Mode neighbours: sources kept of each node and relation, one number per layer"
@@ -103,11 +131,13 @@ class ModelSettings(TrainingSettings):
     )
 
     # ---- other defaults than elsewhere
-    max_epochs: int = setting(190, description="Drawings of targets at most", unit="epochs", ge=1)
-    batch_size: int = setting(4, description="Slices judged with one encoding", unit="slices", ge=1)
-    learning_rate: float = setting(1e-2, description="Highest learning rate", gt=0)
+    max_epochs: int = setting(375, description="Drawings of targets at most", unit="epochs", ge=1)
+    batch_size: int = setting(2, description="Slices judged with one encoding", unit="slices", ge=1)
+    learning_rate: float = setting(
+        0.04, description="Highest learning rate; the layers join in when a tenth of it is left", gt=0
+    )
     learning_rates: dict[str, float] = setting(
-        {"embedding": 0.1, "decoder": 0.05},
+        {"embedding": 0.1, "decoder": 0.1},
         description="Modules or parameters by name, with wildcards -> their own highest learning rate; each step moves "
         "few embeddings by little, and at the main rate they do not get anywhere",
     )
@@ -120,7 +150,7 @@ class ModelSettings(TrainingSettings):
     )
     monitor_mode: Literal["min", "max"] = setting("max", description="Whether low or high values of monitor are good")
     patience: int | None = setting(None, description="Validations without improvement until it stops; empty: never")
-    validate_every_epochs: int = setting(5, description="Validate every so many epochs", unit="epochs", ge=1)
+    validate_every_epochs: int = setting(75, description="Validate every so many epochs", unit="epochs", ge=1)
     histogram_every_epochs: int | None = setting(
         None, description="Histograms of weights and gradients this often; empty: none", affects_result=False
     )
@@ -143,6 +173,11 @@ class ModelSettings(TrainingSettings):
         if any(not weight > 0 for weight in self.relation_weights.values()):
             raise ValueError("each of relation_weights must be above 0")
         return self
+
+    @property
+    def vector_epochs(self) -> int:
+        """Epochs that learn the vectors alone; none where these are not learned."""
+        return int(self.vector_share * self.max_epochs) if self.node_features == "learned" else 0
 
     def features_path(self) -> Path | None:
         return Path(os.path.expandvars(self.features)).expanduser() if self.features else None

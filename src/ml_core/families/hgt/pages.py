@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
+from ml_core.families.hgt.compare_links import RIVALS
 from ml_core.families.hgt.figures import METHODS
 from ml_core.families.hgt.report_settings import ReportSettings
 from ml_core.report import Figure, KeyFigure, Report, Section, Table
 from ml_core.stages import StageRun
 from ml_core.summary import Number, Summary
 
-RIVALS = ("popularity", "distmult")
 COMPARED = ("filtered MRR", "degree-matched AUROC")
 NAMED = 4  # relations that the headline names, of those that a baseline wins
 

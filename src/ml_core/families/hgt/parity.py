@@ -44,7 +44,7 @@ def _step(task: HGTTask, samples: TrainingSamples, device: torch.device) -> tupl
     """Loss, gradient norm, and seconds of a second step, after one that warms up."""
     copied = copy.copy(task)
     copied.model = copy.deepcopy(task.model).to(device).eval()
-    batch = to_device(samples.fetch(np.zeros(1, np.int64), seed=0, epoch=0), device)
+    batch = to_device(samples.fetch(np.zeros(1, np.int64), seed=0, epoch=samples.settings.vector_epochs), device)
     seconds = loss_value = norm = 0.0
     for _ in range(2):
         copied.model.zero_grad(set_to_none=True)

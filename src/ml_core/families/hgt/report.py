@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ml_core.families.hgt import controls, evaluate, pages
-from ml_core.families.hgt.compare_links import compare, link_figures, link_test
+from ml_core.families.hgt.compare_links import compare, link_figures, link_test, metapath_test
 from ml_core.families.hgt.data import load_graph, load_splits
 from ml_core.families.hgt.drawing import draw
 from ml_core.families.hgt.embeddings import load_embeddings
@@ -27,6 +27,7 @@ def build(run: StageRun) -> Summary:
     summary.numbers["split.kind"] = run.inputs["splits"].manifest["settings"]["kind"]
     known = gather_evidence(run)
     links = link_test(run, known, settings=settings)
+    metapath_test(known, links, settings=settings)
     link_figures(known, links, summary=summary, settings=settings)
     compare(known, links, summary=summary, settings=settings)
     found = {name: shapes(known.graph, judge.embeddings) for name, judge in known.shaped.items()}

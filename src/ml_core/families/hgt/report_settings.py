@@ -51,6 +51,13 @@ class ReportSettings(Settings):
         unit="edges",
         ge=1,
     )
+    metapath_pairs: int = setting(
+        1_000_000,
+        description="The main relation is also held against regression on path counts where its two types have at most "
+        "so many pairs, for it needs features of all of them: about 0.2 GB for each 100,000",
+        unit="pairs",
+        ge=0,
+    )
     curated: str | None = setting(
         None,
         description="Table (.tsv or .csv) of judged drug-disease pairs with drug and disease ids and a category; "

@@ -23,9 +23,9 @@ TARGETS, NEGATIVES, HOPS = 1, 2, 3
 
 @dataclass(frozen=True)
 class Piece:
-    """One encoding and all that is asked of it."""
+    """One encoding and all that is asked of it; graph: None where the vectors are asked alone."""
 
-    graph: MessageGraph
+    graph: MessageGraph | None
     links: list[Links]
     contrasts: list[Contrast] = field(default_factory=list)
 
@@ -62,6 +62,11 @@ class TrainingSamples:
             threshold=settings.similarity_threshold,
         )
         self.paired = np.unique(self.similar.indices) if settings.contrastive_weight else np.zeros(0, np.int64)
+        counts = np.array([len(own) for own in self.of_relation])
+        self.by_vectors = counts >= settings.vector_edges
+        if settings.vector_epochs and not self.by_vectors.any():
+            self.by_vectors = counts > 0
+        self.in_large = np.repeat(counts > settings.message_whole, np.diff(graph.relation_offsets))
         self.factors = np.array([settings.relation_weights.get(each.name, 1.0) for each in graph.relations])
         self._drawn: tuple[tuple[int, int], Epoch] | None = None
 
@@ -70,9 +75,10 @@ class TrainingSamples:
 
     def fetch(self, indices: np.ndarray, *, seed: int, epoch: int) -> Batch:
         drawn = self.epoch(seed=seed, epoch=epoch)
+        vectors_alone = epoch < self.settings.vector_epochs
         slices = [self._links(drawn, int(index), seed=seed, epoch=epoch) for index in indices]
         contrasts = [self._contrasts(drawn, int(index)) for index in indices]
-        if drawn.graph is not None:
+        if drawn.graph is not None or vectors_alone:
             return [
                 Piece(drawn.graph, [link for each in slices for link in each], [c for each in contrasts for c in each])
             ]
@@ -84,27 +90,31 @@ class TrainingSamples:
     def epoch(self, *, seed: int, epoch: int) -> Epoch:
         """Drawn anew for each epoch, kept until the next is asked for."""
         if self._drawn is None or self._drawn[0] != (seed, epoch):
-            self._drawn = (seed, epoch), self._draw(np.random.default_rng([seed, epoch, TARGETS]))
+            vectors_alone = epoch < self.settings.vector_epochs
+            rng = np.random.default_rng([seed, epoch, TARGETS])
+            self._drawn = (seed, epoch), self._draw(rng, vectors_alone=vectors_alone)
         return self._drawn[1]
 
-    def _draw(self, rng: np.random.Generator) -> Epoch:
+    def _draw(self, rng: np.random.Generator, *, vectors_alone: bool) -> Epoch:
         settings = self.settings
         targets = []
-        for own in self.of_relation:
+        for own, by_vectors in zip(self.of_relation, self.by_vectors, strict=True):
             count = int(np.ceil(settings.target_share * len(own)))
             if settings.mode == "edges":
-                count = min(count, settings.edge_sample_size)
-            targets.append(rng.permutation(own)[:count])
+                count = min(len(own) if vectors_alone else count, settings.edge_sample_size)
+            targets.append(rng.permutation(own)[: count if by_vectors or not vectors_alone else 0])
         counts = np.array([len(each) for each in targets], dtype=np.float64)
         raw = np.where(counts > 0, np.maximum(counts, 1) ** -settings.relation_balance, 0.0) * self.factors
         weights = raw * counts.sum() / max(float(raw @ counts), 1e-30)
+        if vectors_alone:
+            return Epoch(targets, weights, None, np.zeros(0, np.int64))
         batch = np.sort(rng.permutation(self.paired)[: settings.contrastive_batch])
         graph = None
         if settings.mode != "neighbours":
             silent = np.zeros(self.graph.edge_count, bool)
             silent[np.concatenate(targets)] = True
             if settings.message_share < 1:
-                silent |= rng.random(len(silent)) >= settings.message_share
+                silent |= self.in_large & (rng.random(len(silent)) >= settings.message_share)
             graph = self.messages.without(silent)
         return Epoch(targets, weights, graph, batch)
 

@@ -34,11 +34,12 @@ class HGTTask(Task):
         *,
         relations: list[Relation],
         node_types: list[str],
+        type_offsets: list[int],
         contrastive_weight: float,
         temperature: float,
         chunk: int,
     ) -> None:
-        self.model, self.relations, self.node_types = model, relations, node_types
+        self.model, self.relations, self.node_types, self.type_offsets = model, relations, node_types, type_offsets
         self.weights = {"contrastive": contrastive_weight}
         self.temperature, self.chunk, self.contrasts = temperature, chunk, contrastive_weight > 0
 
@@ -90,7 +91,8 @@ class HGTTask(Task):
         return losses
 
     def _link(self, z: Tensor, piece: Piece) -> Tensor:
-        return link_loss(z, self.scorer.decoder, piece.links, scale=self.scorer.scale, chunk=self.chunk)
+        decoder = self.scorer.decoder[:, : z.size(1)]  # vectors alone have the first part of an embedding
+        return link_loss(z, decoder, piece.links, scale=self.scorer.scale, chunk=self.chunk)
 
     def _contrastive(self, z: Tensor, piece: Piece) -> Tensor:
         each = [contrastive_loss(z, c, temperature=self.temperature) * len(c.anchor) for c in piece.contrasts]
@@ -99,8 +101,8 @@ class HGTTask(Task):
     def _predictions(self, batch: Batch, encoded: list[Tensor]) -> dict[str, np.ndarray]:
         rank, relation, shape = [np.zeros((0, 2))], [np.zeros(0, np.int64)], []
         for z, piece in zip(encoded, batch, strict=True):
-            shape.append(collapse(z, piece.graph.type_offsets))
+            shape.append(collapse(z, self.type_offsets if piece.graph is None else piece.graph.type_offsets))
             for link in piece.links:
-                rank.append(ranks(z.detach(), self.scorer.decoder.detach(), link, chunk=self.chunk))
+                rank.append(ranks(z.detach(), self.scorer.decoder.detach()[:, : z.size(1)], link, chunk=self.chunk))
                 relation.append(np.full(link.count, link.relation))
         return {"rank": np.concatenate(rank), "relation": np.concatenate(relation), "shape": np.stack(shape)}

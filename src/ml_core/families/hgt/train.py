@@ -33,7 +33,16 @@ from ml_core.training.trainer import fit
 
 log = logging.getLogger(__name__)
 
-SIZES = ("embedding_dim", "hidden_dim", "num_layers", "num_heads", "dropout", "decoder", "node_features")
+SIZES = (
+    "embedding_dim",
+    "hidden_dim",
+    "num_layers",
+    "num_heads",
+    "dropout",
+    "vector_dropout",
+    "decoder",
+    "node_features",
+)
 
 
 def train(run: StageRun) -> Summary:
@@ -110,12 +119,14 @@ def prepare_on(
         relations=len(graph.relations),
         directed_relations=len(directed_relations(graph.relations)),
         features=features,
+        by_vectors=samples.by_vectors.tolist(),
         **{name: getattr(settings, name) for name in SIZES},
     )
     task = HGTTask(
         model,
         relations=graph.relations,
         node_types=graph.node_types,
+        type_offsets=samples.messages.type_offsets,
         contrastive_weight=settings.contrastive_weight if len(samples.paired) else 0.0,
         temperature=settings.temperature,
         chunk=settings.chunk_edges,
@@ -139,13 +150,14 @@ def load_model(artifact: Artifact) -> tuple[HGT, dict[str, Any]]:
 
 
 def hidden_targets(samples: TrainingSamples, *, seed: int) -> int:
-    """How many targets of the first epoch send messages all the same, in either direction; 0 unless there is a bug."""
-    piece = samples.fetch(np.arange(len(samples)), seed=seed, epoch=0)
+    """How many targets of the first epoch with messages send some all the same, either way; 0 unless there is a bug."""
+    piece = samples.fetch(np.arange(len(samples)), seed=seed, epoch=samples.settings.vector_epochs)
     seen = 0
     directed = directed_relations(samples.graph.relations)
     numbers = {pair: number for number, pair in enumerate(directed)}
     for each in piece:
         graph = each.graph
+        assert graph is not None
         row = np.repeat(np.arange(len(directed)), np.diff(graph.row_offsets))
         n = graph.node_count
         source_row = graph.structure.source.numpy()

@@ -31,6 +31,8 @@ def layer(graph, *, seed=0):
     torch.manual_seed(seed)
     conv = HGTConv(len(graph.node_types), len(directed_relations(graph.relations)), channels=CHANNELS, heads=HEADS)
     with torch.no_grad():  # no parameter at a value at which a mistake would not show
+        for parameter in conv.parameters():
+            parameter.uniform_(-0.5, 0.5)
         conv.prior.uniform_(0.5, 1.5)
         conv.skip.uniform_(-1, 1)
     return conv

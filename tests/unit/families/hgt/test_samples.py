@@ -14,7 +14,15 @@ from ml_core.families.hgt.model_settings import ModelSettings
 from ml_core.families.hgt.train import hidden_targets, prepare_on
 from tests.unit.families.hgt.graphs import random_graph, random_splits
 
-SMALL = {"embedding_dim": 12, "hidden_dim": 8, "num_heads": 2, "slices": 4, "negatives": 6, "batch_size": 4}
+SMALL = {
+    "embedding_dim": 12,
+    "hidden_dim": 8,
+    "num_heads": 2,
+    "slices": 4,
+    "negatives": 6,
+    "batch_size": 4,
+    "vector_share": 0.0,
+}
 
 
 def prepared(**changes):
@@ -194,3 +202,31 @@ def test_known_pairs_of_a_relation_within_one_type_include_each_node_itself():
     known = Known(graph, np.zeros(0, np.int64))
     rows, columns = known.hits(graph.relation_index("similar"), 0, np.arange(5), np.arange(15))
     assert rows.tolist() == columns.tolist() == list(range(5))
+
+
+def test_vectors_are_taught_alone_at_first_by_the_relations_that_are_large_enough():
+    training = prepared(vector_share=0.5, max_epochs=4, vector_edges=38, mode="edges", edge_sample_size=10_000)
+    samples = training.train
+    counts = [len(own) for own in samples.of_relation]
+    assert min(counts) < 38 <= max(counts)
+    for epoch, alone in enumerate([True, True, False, False]):
+        (piece,) = samples.fetch(np.arange(4), seed=0, epoch=epoch)
+        assert (piece.graph is None) == alone
+        asked = {links.relation: 0 for links in piece.links}
+        for links in piece.links:
+            asked[links.relation] += links.count
+        whole = {number: count for number, count in enumerate(counts) if count >= 38}
+        assert asked == whole if alone else set(asked) == {i for i, count in enumerate(counts) if count}
+        width = training.task.model(piece.graph).size(1)
+        assert width == (12 if alone else 12 + 8)
+
+
+def test_small_relations_send_all_that_is_not_hidden():
+    samples = prepared(message_share=0.2, message_whole=38).train
+    drawn = samples.epoch(seed=0, epoch=0)
+    relation = np.repeat(np.arange(len(drawn.graph.row_offsets) - 1), np.diff(drawn.graph.row_offsets))
+    sent = np.bincount(relation[drawn.graph.structure.source.numpy()], minlength=len(drawn.graph.row_offsets) - 1)
+    for number, own in enumerate(samples.of_relation):
+        left = len(own) - len(drawn.targets[number])
+        ways = 2 if samples.graph.relations[number].symmetric else 1
+        assert (sent[number] == ways * left) == (len(own) <= 38 or left == 0)

@@ -26,9 +26,10 @@ def test_controls_have_the_models_shapes_and_the_constant_ones_nodes_begin_alike
     settings = ModelSettings(**{**SMALL, **QUIET, "max_epochs": 2, "contrastive_weight": 0.1})
     found = train_controls(graph, random_splits(graph), settings, work=tmp_path)
     assert set(found) == {"distmult", "untrained", "constant"}
-    for control in found.values():
-        assert control.embeddings.shape == (graph.node_count, 8)
-        assert control.decoder.shape == (len(graph.relations), 8)
+    for name, control in found.items():
+        width = 12 if name == "distmult" else 12 + 8
+        assert control.embeddings.shape == (graph.node_count, width)
+        assert control.decoder.shape == (len(graph.relations), width)
         assert np.isfinite(control.embeddings).all()
     pathways = found["constant"].embeddings[list(graph.nodes_of("pathway"))]  # they hear nothing
     assert np.ptp(pathways, axis=0).max() < 1e-5
