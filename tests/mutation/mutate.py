@@ -24,6 +24,7 @@ FIND = "tests/unit/training/test_find.py"
 CONTRACT = "tests/contract/test_families.py"
 LAUNCH = "tests/unit/launch"
 SEGGER = "tests/unit/families/segger"
+HGT = "tests/unit/families/hgt"
 
 
 @dataclass(frozen=True)
@@ -617,6 +618,69 @@ FAULTS = [
         "if _show(value) == _show(known[best]):",
         "if False:",
         (f"{SEGGER}/test_pages.py::test_what_looks_equal_is_a_tie_and_no_victory",),
+    ),
+    Fault(
+        "hgt: a target's reverse sends its message",
+        "families/hgt/messages.py",
+        "return self.keeping(~hidden[self.edge])",
+        "return self.keeping(~hidden[self.edge] | (self.row_relation[self.source_row] >= len(self.graph.relations)))",
+        (f"{HGT}/test_samples.py::test_no_target_sends_a_message_in_either_direction",),
+    ),
+    Fault(
+        "hgt: nodes are told apart by their id alone",
+        "families/hgt/readers/primekg.py",
+        "type_code.astype(np.int64) * len(ids) + id_code",
+        "id_code",
+        (f"{HGT}/test_graph.py::test_ids_that_collide_across_types_lose_no_node_and_no_edge",),
+    ),
+    Fault(
+        "hgt: known pairs count as wrong answers in the loss",
+        "families/hgt/loss.py",
+        "known[question.hit[0], question.hit[1]] = True",
+        "pass",
+        (f"{HGT}/test_loss.py::test_loss_and_gradients_equal_cross_entropy_written_out",),
+    ),
+    Fault(
+        "hgt: values of the layers begin as random matrices",
+        "families/hgt/conv.py",
+        "self.value_by_relation.copy_(torch.eye(depth).expand_as(self.value_by_relation))",
+        "nn.init.uniform_(self.value_by_relation, -bound, bound)",
+        (f"{HGT}/test_model.py::test_before_training_a_drug_and_a_disease_with_the_same_genes_are_alike",),
+    ),
+    Fault(
+        "hgt: vectors learn small relations by heart",
+        "families/hgt/samples.py",
+        "count if by_vectors or not vectors_alone else 0",
+        "count",
+        (f"{HGT}/test_samples.py::test_vectors_are_taught_alone_at_first_by_the_relations_that_are_large_enough",),
+    ),
+    Fault(
+        "hgt: the regression on paths has seen the test edges",
+        "families/hgt/metapaths.py",
+        'training = np.asarray(splits.part[edges]) == SPLITS.index("train")',
+        "training = np.ones(edges.stop - edges.start, bool)",
+        (f"{HGT}/test_metapaths.py::test_held_out_edges_change_nothing",),
+    ),
+    Fault(
+        "hgt: a pair's own edge is among its paths",
+        "families/hgt/metapaths.py",
+        "np.fill_diagonal(dense, 0)",
+        "pass",
+        (f"{HGT}/test_metapaths.py::test_paths_are_counted_as_one_by_one",),
+    ),
+    Fault(
+        "hgt: equal scores get the best rank",
+        "metrics/ranking.py",
+        "1 + above + level / 2",
+        "1 + above",
+        ("tests/unit/metrics/test_ranking.py",),
+    ),
+    Fault(
+        "hgt: an edge and its reverse are dealt out apart",
+        "families/hgt/splits.py",
+        "    if undirected and not together:\n",
+        "    if not together:\n",
+        (f"{HGT}/test_splits.py::test_both_directions_of_a_directed_relation_go_to_one_split",),
     ),
 ]
 
