@@ -161,6 +161,7 @@ FAMILY = Family(
             "batch_size": 2,
             "max_epochs": 4,
             "vector_share": 0.5,
+            "contrastive_weight": 0.05,
             "learning_rate": 0.01,
             "validate_every_epochs": 1,
         },

@@ -110,7 +110,7 @@ class ModelSettings(TrainingSettings):
 
     # ---- the contrastive loss
     contrastive_weight: float = setting(
-        0.05, description="Weight of the contrastive loss beside the link loss, 0: none; the seeds' is 0.5", ge=0
+        0.0, description="Weight of the contrastive loss beside the link loss, 0: none; the seeds' is 0.5", ge=0
     )
     contrastive_type: str = setting("disease", description="Node type that is contrasted")
     contrastive_by: str = setting("gene/protein", description="Node type whose shared neighbours make a pair alike")
