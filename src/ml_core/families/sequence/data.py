@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from ml_core.errors import UserError
+
 SPLITS = ("train", "validation", "test", "extra")  # extra: samples of further tables, without labels: pretraining only
 
 
@@ -34,10 +36,11 @@ class Tree:
 class SampleTable:
     """Counts of ASVs in samples, with sequences, tree and metadata in the same order.
 
-    **Shapes**, n samples, a ASVs: sample_ids [n], asv_ids [a] and sequences [a] str objects (sequences: upper-case ACGTN
-    of at most `table.max_bp` letters); counts [n, a] int32, each row rarefied to `depth` with `seed`: UniFrac and the
-    baselines see these; whole [n, a] int32, the same samples before that; metadata n rows, columns as in the file,
-    numbers where all values are; study [n] int8, 0 for the main table, 1 and up for extra tables.
+    **Shapes**, n samples, a ASVs: sample_ids [n], asv_ids [a] and sequences [a] str objects (upper-case ACGTN,
+    at most `table.max_bp` letters); counts [n, a] int32, each row rarefied to `depth` with `seed`: UniFrac and the
+    baselines see these; whole [n, a] int32, the same samples before that; metadata n rows, columns as in the file:
+    float64 where all known values are numbers (NaN: not known), else str objects (None: not known; nothing is known of
+    an extra table's samples); study [n] int8, 0 for the main table, 1 and up for extra tables.
     """
 
     sample_ids: np.ndarray
@@ -58,6 +61,13 @@ class SampleTable:
     def main(self) -> np.ndarray:
         """Indices of the samples of the main table, ascending."""
         return np.flatnonzero(np.asarray(self.study) == 0)
+
+    def column(self, name: str, *, setting: str) -> pd.Series:
+        """A column of the metadata, [n]; `setting` is the field that names it, for the error where there is none."""
+        if name not in self.metadata:
+            there = ", ".join(map(str, self.metadata.columns)) or "no columns"
+            raise UserError(f"{setting}: the metadata have no column '{name}', they have {there}; name one of those.")
+        return self.metadata[name]
 
 
 @dataclass(frozen=True)
