@@ -141,11 +141,13 @@ def load_table(directory: Path) -> SampleTable:
     )
 
 
-def save_distances(directory: Path, distances: Distances) -> None:
-    """Write distances.npy, faith.npy and metric.json."""
+def create_distances(directory: Path, *, samples: int, faith: np.ndarray, metric: str) -> np.ndarray:
+    """Write faith.npy and metric.json, and give distances.npy as a writable map [samples, samples] float32 to fill."""
     directory.mkdir(parents=True, exist_ok=True)
-    _save(directory, distances=distances.matrix, faith=distances.faith)
-    (directory / "metric.json").write_text(json.dumps({"metric": distances.metric}) + "\n")
+    _save(directory, faith=faith)
+    (directory / "metric.json").write_text(json.dumps({"metric": metric}) + "\n")
+    shape = (samples, samples)
+    return np.lib.format.open_memmap(directory / "distances.npy", mode="w+", dtype=np.float32, shape=shape)
 
 
 def load_distances(directory: Path) -> Distances:

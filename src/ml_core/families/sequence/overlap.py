@@ -32,7 +32,7 @@ class Account:
 
     samples: dict[str, int] = field(default_factory=dict)
     asvs: dict[str, int] = field(default_factory=dict)
-    reads: int = 0
+    reads: int = 0  # of the samples that are kept, all their ASVs
     metadata_rows: int = 0
     distinct_asvs: int = 0
     asvs_left_out: dict[str, int] = field(default_factory=dict)
@@ -103,8 +103,8 @@ def _overlap(table: SampleTable, *, account: Account, by_reason: Counter[str]) -
             if count
         ),
         {"what": "ASVs kept", "count": table.counts.shape[1]},
-        {"what": "reads", "count": account.reads},
-        {"what": "reads kept", "count": int(table.whole.sum(dtype=np.int64))},
+        {"what": "reads of the samples kept", "count": account.reads},
+        {"what": "of these, of ASVs kept", "count": int(table.whole.sum(dtype=np.int64))},
     ]
     return rows
 
@@ -124,7 +124,9 @@ def _checks(summary: Summary, table: SampleTable, *, account: Account, settings:
     kept = float(summary.numbers["table.reads_kept_share"] or 0)
     asked = account.samples["the main table"]
     share = len(table.main) / asked
-    summary.check("most_reads_kept", kept >= FEWEST_READS, f"{kept:.1%} of {account.reads:,} reads are kept")
+    summary.check(
+        "most_reads_kept", kept >= FEWEST_READS, f"{kept:.1%} of the samples' {account.reads:,} reads are kept"
+    )
     summary.check(
         "most_samples_kept",
         share >= FEWEST_SAMPLES,

@@ -61,13 +61,14 @@ def read(files: dict[str, Path], *, settings: TableSettings, account: Account) -
     pool = _Pool(
         sample_ids=np.concatenate([table.sample_ids for table in tables]),
         study=np.repeat(np.arange(len(tables), dtype=np.int8), [len(table.sample_ids) for table in tables]),
+        reads=np.concatenate([_row_sums(table.matrix) for table in tables]),
         whole=sparse.vstack(merged.matrices, format="csr")[:, tips >= 0],
     )
     account.samples = {"the main table": len(tables[0].sample_ids), **_extra([len(t.sample_ids) for t in tables])}
-    account.reads = sum(int(table.matrix.sum()) for table in tables)
     account.metadata_rows = len(metadata.columns)
     pool = _known_samples(pool, metadata=metadata, settings=settings, account=account, path=files["metadata"])
     pool = _deep_enough(pool, settings=settings, account=account)
+    account.reads = int(pool.reads.sum())
     present = np.asarray(pool.whole.sum(axis=0)).ravel() > 0
     account.asvs_left_out["in no sample that is kept"] = int((~present).sum())
     whole = pool.whole[:, present]
@@ -88,14 +89,15 @@ def read(files: dict[str, Path], *, settings: TableSettings, account: Account) -
 
 @dataclass(frozen=True)
 class _Pool:
-    """Samples of all tables: ids [n], study [n] int8, whole [n, a] counts of ASVs that have a tip."""
+    """Samples of all tables: ids [n], study [n] int8, all reads [n], whole [n, a] counts of the ASVs on the tree."""
 
     sample_ids: np.ndarray
     study: np.ndarray
+    reads: np.ndarray
     whole: sparse.csr_matrix
 
     def only(self, kept: np.ndarray) -> _Pool:
-        return _Pool(self.sample_ids[kept], self.study[kept], self.whole[kept])
+        return _Pool(self.sample_ids[kept], self.study[kept], self.reads[kept], self.whole[kept])
 
 
 def _each(files: dict[str, Path], main: str, extra: str) -> list[Path]:
@@ -172,13 +174,13 @@ def _known_samples(pool: _Pool, *, metadata: Metadata, settings: TableSettings, 
             "expected all; add them, or set table.without_metadata=drop."
         )
     again = pd.Series(pool.sample_ids).duplicated().to_numpy()
-    account.leave_out(pool.sample_ids[unknown], reason="not in the metadata", reads=_reads(pool)[unknown])
-    account.leave_out(pool.sample_ids[again], reason="in an earlier table already", reads=_reads(pool)[again])
+    account.leave_out(pool.sample_ids[unknown], reason="not in the metadata", reads=pool.reads[unknown])
+    account.leave_out(pool.sample_ids[again], reason="in an earlier table already", reads=pool.reads[again])
     return pool.only(~unknown & ~again)
 
 
 def _deep_enough(pool: _Pool, *, settings: TableSettings, account: Account) -> _Pool:
-    reads = _reads(pool)
+    reads = _row_sums(pool.whole)
     shallow = reads < settings.depth
     if not (~shallow & (pool.study == 0)).any():
         main = reads[pool.study == 0]
@@ -194,14 +196,14 @@ def _deep_enough(pool: _Pool, *, settings: TableSettings, account: Account) -> _
 def _rows_of(metadata: Metadata, *, samples: np.ndarray) -> pd.DataFrame:
     """Rows in the order of samples [n]; nothing is known of a sample None."""
     rows = metadata.columns.reindex(samples).reset_index(drop=True)
-    text = rows.columns[rows.dtypes == object]
+    text = rows.select_dtypes(object).columns
     rows[text] = rows[text].astype(object).where(rows[text].notna(), None)
     return rows
 
 
-def _reads(pool: _Pool) -> np.ndarray:
+def _row_sums(matrix: sparse.csr_matrix) -> np.ndarray:
     """[n] int64."""
-    return np.asarray(pool.whole.sum(axis=1, dtype=np.int64)).ravel()
+    return np.asarray(matrix.sum(axis=1, dtype=np.int64)).ravel()
 
 
 def _trimmed(sequences: np.ndarray, *, max_bp: int, account: Account) -> np.ndarray:
