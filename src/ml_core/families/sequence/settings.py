@@ -51,7 +51,7 @@ class RawSettings(Settings):
     length_bp: int = setting(150, description="simulated: length of the sequences", unit="bp", ge=40)
     clades: int = setting(24, description="simulated: clades that grow and shrink with the trait", ge=2)
     trait_effect: float = setting(
-        2.0, description="simulated: how strongly a clade's log abundance depends on the trait", ge=0
+        1.2, description="simulated: how strongly a clade's log abundance depends on the trait", ge=0
     )
     subject_effect: float = setting(
         1.0, description="simulated: standard deviation of a subject's own log abundances of clades", ge=0
