@@ -22,12 +22,18 @@ def is_sequence(name: str) -> bool:
 def known_sequences(records: Iterable[Mapping[str, str]], *, tips: Iterable[str]) -> dict[str, str]:
     """Name -> sequence, from FASTA records and from tips that are called by their sequence.
 
-    Each sequence is found under its record's id and under its md5 (QIIME 2's id of an ASV).
+    Each sequence is found under its record's id and under its md5 (QIIME 2's id of an ASV). UserError where two files
+    give one id to different sequences.
     """
     known: dict[str, str] = {}
     for found in [*records, {tip: tip for tip in tips if is_sequence(tip)}]:
         for name, sequence in found.items():
-            for each in (name, md5(sequence), md5(sequence.upper())):
+            if known.setdefault(name, sequence).upper() != sequence.upper():
+                raise UserError(
+                    f"raw.sequences: id '{name}' has another sequence in another file, expected the same in all; "
+                    "rename the ASVs of one table, for instance by their md5."
+                )
+            for each in (md5(sequence), md5(sequence.upper())):
                 known.setdefault(each, sequence)
     return known
 

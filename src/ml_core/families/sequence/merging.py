@@ -75,13 +75,24 @@ def merge(tables: Sequence[Counts], *, known: Mapping[str, str]) -> Merged:
 
 
 def tips_of(asv_ids: np.ndarray, sequences: np.ndarray, *, tips: Mapping[str, int]) -> np.ndarray:
-    """[a] each ASV's tip (its node) by id, sequence or md5, in upper or lower case, or -1. `tips`: name -> node."""
+    """[a] each ASV's tip (its node) by id, sequence or md5, in upper or lower case, or -1. `tips`: name -> node.
+
+    UserError where two ASVs would share a tip.
+    """
     upper = {name.upper(): node for name, node in tips.items() if is_sequence(name)}
     found = []
     for name, sequence in zip(asv_ids, sequences, strict=True):
         places = (tips.get(name), upper.get(sequence), tips.get(md5(sequence)), upper.get(name.upper()))
         found.append(next((place for place in places if place is not None), -1))
-    return np.array(found, np.int64)
+    nodes = np.array(found, np.int64)
+    used, first, count = np.unique(nodes, return_index=True, return_counts=True)
+    if (count[used >= 0] > 1).any():
+        name = asv_ids[first[(count > 1) & (used >= 0)][0]]
+        raise UserError(
+            f"table: ASV '{name}' and another one of a different sequence belong to one tip of the tree, expected a "
+            "tip for each; look whether ids, sequences and tips belong together."
+        )
+    return nodes
 
 
 def _columns(places: list[int], *, count: int) -> sparse.csr_matrix:

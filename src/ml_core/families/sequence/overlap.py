@@ -35,6 +35,7 @@ class Account:
     reads: int = 0  # of the samples that are kept, all their ASVs
     metadata_rows: int = 0
     distinct_asvs: int = 0
+    on_tree: int = 0
     asvs_left_out: dict[str, int] = field(default_factory=dict)
     samples_left_out: list[dict[str, Number]] = field(default_factory=list)
     tree: dict[str, int] = field(default_factory=dict)
@@ -73,7 +74,7 @@ def summarise(table: SampleTable, *, account: Account, settings: TableSettings) 
             "table.samples_left_out": len(account.samples_left_out),
             "table.median_asvs_per_sample": float(np.median(kept_asvs)),
             "table.most_asvs_per_sample": int(kept_asvs.max()),
-            "table.asvs_on_the_tree_share": 1 - sum(account.asvs_left_out.values()) / max(account.distinct_asvs, 1),
+            "table.asvs_on_the_tree_share": account.on_tree / account.distinct_asvs,
             "table.sequence_bp": int(account.lengths_bp.max()),
             **{f"table.tree.{name}": account.tree.get(name, 0) for name in ("tips", *REPAIRS)},
         },

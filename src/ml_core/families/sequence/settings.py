@@ -84,8 +84,10 @@ class TableSettings(Settings):
     )
     outside_tree: Literal["drop", "error"] = setting("drop", description="ASVs that no tip of the tree stands for")
     without_sequence: Literal["drop", "error"] = setting("drop", description="ASVs whose sequence is not known")
-    unrooted: Literal["midpoint", "error"] = setting(
-        "midpoint", description="A tree whose root has three branches or more: rooted at its midpoint, or refused"
+    unrooted: Literal["midpoint", "keep", "error"] = setting(
+        "midpoint",
+        description="A tree whose root has three branches or more: rooted at its midpoint, taken as rooted there, or "
+        "refused",
     )
     missing_lengths: Literal["zero", "error"] = setting("zero", description="Branches of the tree without a length")
     negative_lengths: Literal["zero", "error"] = setting("zero", description="Branches of negative length")
@@ -110,7 +112,7 @@ class UnifracSettings(Settings):
         "abundance",
     )
     block_samples: int = setting(
-        1024, description="Samples of a block of the matrix: bounds the memory", unit="samples", ge=1
+        512, description="Samples of a block of the matrix: bounds the memory", unit="samples", ge=1
     )
     min_agreement: float = setting(
         0.98, description="Imported distances: R2 with those of the rarefied table below which a check warns", le=1

@@ -151,7 +151,7 @@ def _asvs_accounted(
             f"table: {len(outside)} of {len(tips)} ASVs are no tips of the tree ({shown}), expected all; give a tree "
             "that has them, or set table.outside_tree=drop."
         )
-    account.distinct_asvs = len(tips) + nameless
+    account.distinct_asvs, account.on_tree = len(tips) + nameless, len(tips) - len(outside)
     account.asvs_left_out = {"without a sequence": nameless, "no tip of the tree": len(outside)}
     account.noticed = merged.noticed
 

@@ -31,7 +31,7 @@ def repair(phylogeny: Phylogeny, *, path: Path, settings: TableSettings) -> tupl
         "missing_lengths": int(missing.sum()),
         "negative_lengths": int(negative.sum()),
         "duplicate_tips": len(repeated),
-        "unrooted": int(fork > 2),
+        "unrooted": int(fork > 2 and settings.unrooted != "keep"),
     }
     faults = {
         "missing_lengths": f"{found['missing_lengths']} branches have no length",

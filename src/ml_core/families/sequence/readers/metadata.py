@@ -16,6 +16,7 @@ from ml_core.families.sequence.readers.archive import text
 
 ID_NAMES = {"sampleid", "samplename", "sample", "id", "featureid"}  # after lower-casing, without # and separators
 TYPES = {"numeric", "categorical"}
+TYPES_ROW = "#q2:types"
 NEARLY = 0.9  # a text column with so many numbers among its values is remarked on
 
 
@@ -46,9 +47,9 @@ def read_metadata(path: Path, *, sample_column: str | None, missing: Collection[
     header, rows = _rows(path, content)
     at = _id_column(path, header.cells, wanted=sample_column)
     types = dict.fromkeys(header.cells, "")
-    if rows and rows[0].cells[0].lower() == "#q2:types":
+    if rows[0].cells[0].lower() == TYPES_ROW:
         types = _types(path, rows[0], header=header)
-    rows = [row for row in rows if not row.cells[0].startswith("#")]
+        rows = rows[1:]
     ids = [row.cells[at] for row in rows]
     _once(path, ids, rows=rows, column=header.cells[at])
     remarks: list[str] = []
@@ -65,7 +66,15 @@ def read_metadata(path: Path, *, sample_column: str | None, missing: Collection[
 def _rows(path: Path, content: str) -> tuple[_Row, list[_Row]]:
     first = next((line for line in content.splitlines() if line.strip()), "")
     reader = csv.reader(content.splitlines(), delimiter="\t" if "\t" in first else ",")
-    rows = [_Row(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if any(map(str.strip, cells))]
+    try:
+        rows = [
+            _Row(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if any(map(str.strip, cells))
+        ]
+    except csv.Error as error:
+        raise UserError(
+            f"{path}: row {reader.line_num} cannot be read ({error}); look for a quotation mark that is not closed."
+        ) from error
+    rows = rows[:1] + [row for row in rows[1:] if _is_content(row)]
     if len(rows) < 2:
         raise UserError(f"{path}: has {len(rows)} rows, expected a header and one row per sample; check the path.")
     header = rows[0]
@@ -83,7 +92,15 @@ def _rows(path: Path, content: str) -> tuple[_Row, list[_Row]]:
     if twice or "" in header.cells:
         wrong = f"column '{min(twice)}' stands there twice" if twice - {""} else "a column has no name"
         raise UserError(f"{path}: {wrong}, expected a name of its own for each column; mend the header.")
+    if width < 2:
+        raise UserError(
+            f"{path}: has the one column '{header.cells[0]}', expected ids and what is known; check the path."
+        )
     return header, rows[1:]
+
+
+def _is_content(row: _Row) -> bool:
+    return not row.cells[0].startswith("#") or row.cells[0].lower() == TYPES_ROW
 
 
 def _id_column(path: Path, names: list[str], *, wanted: str | None) -> int:
