@@ -17,7 +17,8 @@ def graft(first: Phylogeny, second: Phylogeny, *, path: Path) -> tuple[Phylogeny
     """A tree with the tips of both, and how many came from the one whose root is lower.
 
     Both must be rooted parts (shears) of one tree: they agree on every distance between shared tips, and the joined
-    tree agrees with both. UserError, naming `path`, the second one's file, where they do not.
+    tree agrees with both. Tips of different parts that leave a common branch at one place are joined there, though they
+    may share more. UserError, naming `path`, the second one's file, where they do not.
     """
     pairs = _shared(first, second, path=path)
     offset = float(np.median(first.depth[pairs[:, 0]] - second.depth[pairs[:, 1]]))

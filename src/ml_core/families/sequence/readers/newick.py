@@ -18,8 +18,8 @@ def read_tree(path: Path) -> Phylogeny:
     """Nodes in postorder with names and branch lengths (NaN where there is none). UserError where it is no Newick."""
     newick = text(path, members=("tree.nwk",), what="a tree as Newick")
     try:
-        root = TreeNode.read(io.StringIO(newick), format="newick", convert_underscores=False)
-    except (NewickFormatError, ValueError, RecursionError) as error:
+        root = TreeNode.read(io.StringIO(newick), format="newick", convert_underscores=False, verify=False)
+    except (NewickFormatError, ValueError, IndexError) as error:
         reason = str(error).split("\n")[0]
         raise UserError(f"{path}: cannot be read as Newick ({reason}); check the path and the brackets.") from error
     nodes = list(root.postorder())
