@@ -57,7 +57,8 @@ def imported(path: Path, *, table: SampleTable, main_table: Path) -> np.ndarray:
             "those of extra tables too; give a matrix of all, or leave raw.distances empty."
         )
     rows = np.array([place[name] for name in table.sample_ids])
-    return matrix.values[np.ix_(rows, rows)]
+    found: np.ndarray = matrix.values[np.ix_(rows, rows)]
+    return found
 
 
 def agreement_with_table(matrix: np.ndarray, *, table: SampleTable, settings: UnifracSettings) -> float:

@@ -90,24 +90,20 @@ def summarise(table: SampleTable, *, account: Account, settings: TableSettings) 
 
 
 def _overlap(table: SampleTable, *, account: Account, by_reason: Counter[str]) -> list[dict[str, Number]]:
-    rows: list[dict[str, Number]] = [
-        *({"what": f"samples of {name}", "count": count} for name, count in account.samples.items()),
-        {"what": "rows of the metadata", "count": account.metadata_rows},
-        *({"what": f"samples left out: {reason}", "count": count} for reason, count in by_reason.items()),
-        {"what": "samples kept", "count": len(table)},
-        *({"what": f"ASVs of {name}", "count": count} for name, count in account.asvs.items()),
-        {"what": "different ASVs", "count": account.distinct_asvs},
-        {"what": "tips of the tree", "count": account.tree["tips"]},
-        *(
-            {"what": f"ASVs left out: {reason}", "count": count}
-            for reason, count in account.asvs_left_out.items()
-            if count
-        ),
-        {"what": "ASVs kept", "count": table.counts.shape[1]},
-        {"what": "reads of the samples kept", "count": account.reads},
-        {"what": "of these, of ASVs kept", "count": int(table.whole.sum(dtype=np.int64))},
-    ]
-    return rows
+    counts: dict[str, int] = {
+        **{f"samples of {name}": count for name, count in account.samples.items()},
+        "rows of the metadata": account.metadata_rows,
+        **{f"samples left out: {reason}": count for reason, count in by_reason.items()},
+        "samples kept": len(table),
+        **{f"ASVs of {name}": count for name, count in account.asvs.items()},
+        "different ASVs": account.distinct_asvs,
+        "tips of the tree": account.tree["tips"],
+        **{f"ASVs left out: {reason}": count for reason, count in account.asvs_left_out.items() if count},
+        "ASVs kept": table.counts.shape[1],
+        "reads of the samples kept": account.reads,
+        "of these, of ASVs kept": int(table.whole.sum(dtype=np.int64)),
+    }
+    return [{"what": what, "count": count} for what, count in counts.items()]
 
 
 def _remarks(account: Account) -> list[dict[str, Number]]:

@@ -33,7 +33,7 @@ def draw_splits(path: Path, *, splits: GroupSplits, values: pd.Series | None) ->
         right.set_axis_off()
     elif values.dtype == object:
         shares = _shares(splits, values)
-        shares.plot.barh(ax=right, color=COLOURS[: shares.shape[1]], legend=False)
+        shares.plot.barh(ax=right, color=list(COLOURS[: shares.shape[1]]), legend=False)
         right.set(xlabel="share of the split's samples", ylabel=str(values.name))
     else:
         for number, name in enumerate(SPLITS[:-1]):

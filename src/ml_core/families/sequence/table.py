@@ -79,7 +79,10 @@ def read(files: dict[str, Path], *, settings: TableSettings, account: Account) -
         sequences=_trimmed(merged.sequences[on_tree], max_bp=settings.max_bp, account=account),
         counts=rarefied(whole, sample_ids=pool.sample_ids, depth=settings.depth, seed=settings.seed),
         whole=whole,
-        metadata=_rows_of(metadata, samples=np.where(pool.study == 0, pool.sample_ids, None)),
+        metadata=_rows_of(
+            metadata,
+            samples=[name if study == 0 else None for name, study in zip(pool.sample_ids, pool.study, strict=True)],
+        ),
         study=pool.study,
         depth=settings.depth,
         seed=settings.seed,
@@ -193,8 +196,8 @@ def _deep_enough(pool: _Pool, *, settings: TableSettings, account: Account) -> _
     return pool.only(~shallow)
 
 
-def _rows_of(metadata: Metadata, *, samples: np.ndarray) -> pd.DataFrame:
-    """Rows in the order of samples [n]; nothing is known of a sample None."""
+def _rows_of(metadata: Metadata, *, samples: list[str | None]) -> pd.DataFrame:
+    """Rows in the order of samples; nothing is known of a sample None."""
     rows = metadata.columns.reindex(samples).reset_index(drop=True)
     text = rows.select_dtypes(object).columns
     rows[text] = rows[text].astype(object).where(rows[text].notna(), None)

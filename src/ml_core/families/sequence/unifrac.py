@@ -98,7 +98,8 @@ def _distances(rows: _Block, columns: _Block, *, length: np.ndarray, metric: Met
         apart, whole = both - 2 * shared, both - shared
     else:
         apart, whole = both - 2 * _shared_weight(rows, columns), both
-    return np.clip(np.divide(apart, whole, out=np.zeros_like(apart), where=whole > 0), 0, 1)
+    found: np.ndarray = np.divide(apart, whole, out=np.zeros_like(apart), where=whole > 0)
+    return np.clip(found, 0, 1, out=found)
 
 
 def _shared_length(rows: _Block, columns: _Block, *, length: np.ndarray) -> np.ndarray:

@@ -83,33 +83,24 @@ def test_a_group_in_two_splits_is_found() -> None:
     assert shared_groups(dataclasses.replace(splits, part=part)) == 1
 
 
+def tested_in_each_fold(table: SampleTable, column: str, *, stratify_by: str | None) -> list[pd.Series]:
+    parts = [split(table, settings=SplitsSettings(fold=fold, stratify_by=stratify_by)) for fold in range(5)]
+    return [table.metadata[column].iloc[part.samples_in("test")] for part in parts]
+
+
 def test_folds_are_alike_in_the_mean_of_a_number() -> None:
     table = cohort([5] * 40)
-    spread = {}
-    for stratify_by in ("month", None):
-        means = [
-            table.metadata["month"]
-            .iloc[split(table, settings=SplitsSettings(fold=fold, stratify_by=stratify_by)).samples_in("test")]
-            .mean()
-            for fold in range(5)
-        ]
-        spread[stratify_by] = float(np.std(means))
-    assert spread["month"] < 1.0  # of months 0 to 40
-    assert spread["month"] < spread[None]
+    with_it, without = (
+        float(np.std([values.mean() for values in tested_in_each_fold(table, "month", stratify_by=stratify_by)]))
+        for stratify_by in ("month", None)
+    )
+    assert with_it < 1.0  # of months 0 to 40
+    assert with_it < without
 
 
 def test_folds_are_alike_in_the_groups_of_each_class() -> None:
-    table = cohort([3] * 30)
-    shares = [
-        (
-            table.metadata["class"].iloc[
-                split(table, settings=SplitsSettings(fold=fold, stratify_by="class")).samples_in("test")
-            ]
-            == "rare"
-        ).mean()
-        for fold in range(5)
-    ]
-    np.testing.assert_allclose(shares, 1 / 3, atol=1e-9)
+    found = tested_in_each_fold(cohort([3] * 30), "class", stratify_by="class")
+    np.testing.assert_allclose([(values == "rare").mean() for values in found], 1 / 3, atol=1e-9)
 
 
 def test_splits_have_about_the_asked_size_though_groups_differ() -> None:

@@ -65,13 +65,15 @@ def theirs(counts: np.ndarray, tree: TreeNode, metric: Metric) -> np.ndarray:
     names = [str(asv) for asv in range(counts.shape[1])]
     options: dict[str, Any] = {"taxa": names, "tree": tree, "validate": False}
     if metric == "weighted_normalized":
-        return beta_diversity("weighted_unifrac", counts, normalized=True, **options).data
-    return beta_diversity("unweighted_unifrac", counts, **options).data
+        options["normalized"] = True
+    name = "unweighted_unifrac" if metric == "unweighted" else "weighted_unifrac"
+    found: np.ndarray = beta_diversity(name, counts, **options).data
+    return found
 
 
-def cpu_seconds(work: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
+def cpu_seconds(work: Callable[..., np.ndarray], *arguments: Any) -> tuple[float, np.ndarray]:
     started = time.process_time()
-    result = work()
+    result = work(*arguments)
     return time.process_time() - started, result
 
 
@@ -114,8 +116,8 @@ def beside_scikit_bio(problem: Problem, *, rounds: int) -> None:
     for metric in METRICS:
         seconds: dict[str, list[float]] = {"ours": [], "theirs": []}
         for _ in range(rounds):
-            mine, found = cpu_seconds(lambda metric=metric: ours(counts, tree, metric))
-            other, expected = cpu_seconds(lambda metric=metric: theirs(dense, their_tree, metric))
+            mine, found = cpu_seconds(ours, counts, tree, metric)
+            other, expected = cpu_seconds(theirs, dense, their_tree, metric)
             seconds["ours"].append(mine)
             seconds["theirs"].append(other)
         mine, other = (statistics.median(each) for each in seconds.values())
@@ -143,7 +145,7 @@ def main() -> int:
         beside_scikit_bio(simulated(options.samples, options.asvs), rounds=options.rounds)
         large = simulated(max(options.large, 1), options.asvs)
     for metric in METRICS if options.large else ():
-        seconds, _ = cpu_seconds(lambda metric=metric: ours(*large, metric))
+        seconds, _ = cpu_seconds(ours, *large, metric)
         shape = f"{large[0].shape[0]:,} x {large[0].shape[1]:,}"
         print(f"{shape}, {metric}: {seconds:.2f} CPU-s, {memory_gb(large, metric, peer=False):.3f} GB", flush=True)
     return 0

@@ -42,13 +42,12 @@ def read_json(path: Path, data: bytes) -> Table:
         asv_ids, sample_ids = ([str(each["id"]) for each in table[axis]] for axis in ("rows", "columns"))
         values = np.array(table["data"], np.float64)
         if table["matrix_type"] == "sparse":
-            row, column, value = values.reshape(-1, 3).T
+            row, column = values.reshape(-1, 3)[:, :2].T.astype(np.int64)
+            value = values.reshape(-1, 3)[:, 2]
         else:
             row, column = np.nonzero(values)
             value = values[row, column]
-        matrix = sparse.coo_matrix(
-            (value, (column.astype(np.int64), row.astype(np.int64))), (len(sample_ids), len(asv_ids))
-        )
+        matrix = sparse.coo_matrix((value, (column, row)), (len(sample_ids), len(asv_ids)))
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{path}: is no BIOM 1.0 table ({type(error).__name__}: {error}); export it as BIOM again."

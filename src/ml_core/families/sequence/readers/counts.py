@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,8 +44,7 @@ def read_counts(path: Path) -> Counts:
 
 def _once(path: Path, *, ids: list[str], kind: str) -> None:
     if len(set(ids)) < len(ids):
-        seen: set[str] = set()
-        twice = next(each for each in ids if each in seen or seen.add(each))
+        twice = Counter(ids).most_common(1)[0][0]
         raise UserError(f"{path}: {kind} '{twice}' stands there twice, expected each once; merge or rename one.")
 
 
