@@ -656,7 +656,7 @@ FAULTS = [
     ),
     Fault(
         "sequence: an extra table brings samples of the main one back",
-        "families/sequence/table.py",
+        "families/sequence/pooling.py",
         "pool.only(~unknown & ~again)",
         "pool.only(~unknown)",
         (f"{SEQUENCE}/test_table.py::test_extra_samples_share_asvs_and_tree_and_have_no_labels",),
