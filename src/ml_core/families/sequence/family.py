@@ -1,0 +1,113 @@
+"""Sequence: from a table of ASVs to a model of the samples. The whole story, stage by stage."""
+
+from __future__ import annotations
+
+from ml_core.families.sequence.settings import RawSettings, SplitsSettings, TableSettings, UnifracSettings
+from ml_core.stages import Check, Family, Stage
+
+RAW = Stage(
+    name="raw",
+    settings=RawSettings,
+    run="raw:build",
+    observe="raw:observe",
+    description="Verified, never altered copy of table, tree, sequences and metadata: your own, or simulated.",
+    checks=(
+        Check(
+            "verified_copy",
+            "The copied bytes are not those of the source.",
+            "Run again; if it persists, check the disk.",
+        ),
+    ),
+    kinds=("file",),
+)
+
+TABLE = Stage(
+    name="table",
+    settings=TableSettings,
+    run="table:build",
+    inputs=("raw",),
+    description="ASVs with sequence and tip, samples with metadata, rarefied to one depth; an account of the rest.",
+    checks=(
+        Check(
+            "most_reads_kept",
+            "Many reads are of ASVs without a sequence or a tip, so that samples are not what they were.",
+            "Give the tree and the sequences that belong to the table.",
+            blocking=False,
+        ),
+        Check(
+            "most_samples_kept",
+            "Many samples are too shallow, or the metadata do not have them.",
+            "Lower table.depth, or complete the metadata; the table of samples left out names them.",
+            blocking=False,
+        ),
+        Check(
+            "tree_whole",
+            "The tree lacked something, and distances rest on how it was mended.",
+            "Mend the tree, or look whether the repairs are few.",
+            blocking=False,
+        ),
+    ),
+    kinds=("numpy",),
+)
+
+UNIFRAC = Stage(
+    name="unifrac",
+    settings=UnifracSettings,
+    run="distances:build",
+    inputs=("raw", "table"),
+    description="UniFrac between all samples of the rarefied table, and Faith's phylogenetic diversity.",
+    checks=(
+        Check(
+            "distances_finite",
+            "Some distances are no numbers.",
+            "This is a bug: report it with the settings of table and unifrac.",
+        ),
+        Check(
+            "distances_spread",
+            "All samples are equally far apart: there is nothing to learn from the distances.",
+            "Look at the figure; lower table.depth for more samples, or take the other unifrac.metric.",
+        ),
+        Check(
+            "same_reads",
+            "Imported distances come from other reads than the table has, which limits how well they can be learnt.",
+            "Leave raw.distances empty, or import distances of the table at the same depth.",
+            blocking=False,
+        ),
+    ),
+    kinds=("numpy",),
+)
+
+SPLITS = Stage(
+    name="splits",
+    settings=SplitsSettings,
+    run="splits:build",
+    inputs=("table",),
+    description="Training, validation and test samples, whole groups (subjects) together; one deal for all.",
+    checks=(
+        Check(
+            "no_shared_group",
+            "A group has samples in two splits: every metric would be too good.",
+            "This is a bug: report it with the settings of splits.",
+        ),
+        Check(
+            "all_splits_filled",
+            "A split has no samples to learn from or to be judged on.",
+            "Lower splits.folds, or keep more samples.",
+        ),
+    ),
+    kinds=("numpy",),
+)
+
+FAMILY = Family(
+    name="sequence",
+    title="Sequence: a model of microbiome samples",
+    description="Pretrains on UniFrac and masked nucleotides, then predicts what the metadata say of a sample.",
+    package="ml_core.families.sequence",
+    stages=(RAW, TABLE, UNIFRAC, SPLITS),
+    key_metrics=("split.shared_groups", "unifrac.mean", "unifrac.standard_deviation"),
+    smallest={
+        "raw": {"subjects": 12, "samples_per_subject": 4, "extra_samples": 8, "asvs": 60, "clades": 8, "reads": 800},
+        "table": {"depth": 200},
+        "splits": {"stratify_by": "trait"},
+    },
+)
