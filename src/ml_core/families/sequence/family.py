@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ml_core.families.sequence.model_settings import EncoderSettings
 from ml_core.families.sequence.settings import RawSettings, SplitsSettings, TableSettings, UnifracSettings
 from ml_core.stages import Check, Family, Stage
 
@@ -98,16 +99,44 @@ SPLITS = Stage(
     kinds=("numpy",),
 )
 
+ENCODER = Stage(
+    name="encoder",
+    settings=EncoderSettings,
+    run="encoder_stage:train",
+    inputs=("table", "unifrac", "splits"),
+    description="Network pretrained on UniFrac and hidden nucleotides of training and extra samples, without labels.",
+    checks=(
+        Check("finite", "The loss became NaN or infinite.", "Lower learning_rate, or look at the samples it names."),
+        Check(
+            "test_unseen",
+            "Test samples were learnt from, so that no figure of the test set counts.",
+            "This is a bug: report it with the settings of splits and encoder.",
+        ),
+    ),
+    kinds=("pytorch",),
+    training="encoder_stage:prepare",
+)
+
 FAMILY = Family(
     name="sequence",
     title="Sequence: a model of microbiome samples",
     description="Pretrains on UniFrac and masked nucleotides, then predicts what the metadata say of a sample.",
     package="ml_core.families.sequence",
-    stages=(RAW, TABLE, UNIFRAC, SPLITS),
+    stages=(RAW, TABLE, UNIFRAC, SPLITS, ENCODER),
     key_metrics=("split.shared_groups", "unifrac.mean", "unifrac.standard_deviation"),
     smallest={
         "raw": {"subjects": 12, "samples_per_subject": 4, "extra_samples": 8, "asvs": 60, "clades": 8, "reads": 800},
         "table": {"depth": 200},
         "splits": {"stratify_by": "trait"},
+        "encoder": {
+            "dim": 16,
+            "asv_layers": 1,
+            "heads": 2,
+            "embedding_dim": 24,
+            "clades": 32,
+            "nucleotide_hidden": 32,
+            "block_samples": 4,
+            "max_epochs": 3,
+        },
     },
 )
