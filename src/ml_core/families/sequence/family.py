@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ml_core.families.sequence.model_settings import EncoderSettings
+from ml_core.families.sequence.model_settings import EncoderSettings, PredictorSettings
 from ml_core.families.sequence.settings import RawSettings, SplitsSettings, TableSettings, UnifracSettings
 from ml_core.stages import Check, Family, Stage
 
@@ -117,12 +117,30 @@ ENCODER = Stage(
     training="encoder_stage:prepare",
 )
 
+PREDICTOR = Stage(
+    name="predictor",
+    settings=PredictorSettings,
+    run="predictor_stage:train",
+    inputs=("table", "splits", "encoder"),
+    description="Heads on the encoder that learn a column of the metadata from the training samples.",
+    checks=(
+        Check("finite", "The loss became NaN or infinite.", "Lower learning_rate, or look at the samples it names."),
+        Check(
+            "test_unseen",
+            "Test samples were learnt from, so that no figure of the test set counts.",
+            "This is a bug: report it with the settings of splits and predictor.",
+        ),
+    ),
+    kinds=("pytorch",),
+    training="predictor_stage:prepare",
+)
+
 FAMILY = Family(
     name="sequence",
     title="Sequence: a model of microbiome samples",
     description="Pretrains on UniFrac and masked nucleotides, then predicts what the metadata say of a sample.",
     package="ml_core.families.sequence",
-    stages=(RAW, TABLE, UNIFRAC, SPLITS, ENCODER),
+    stages=(RAW, TABLE, UNIFRAC, SPLITS, ENCODER, PREDICTOR),
     key_metrics=("split.shared_groups", "unifrac.mean", "unifrac.standard_deviation"),
     smallest={
         "raw": {"subjects": 12, "samples_per_subject": 4, "extra_samples": 8, "asvs": 60, "clades": 8, "reads": 800},
@@ -137,6 +155,15 @@ FAMILY = Family(
             "nucleotide_hidden": 32,
             "block_samples": 4,
             "max_epochs": 3,
+        },
+        "predictor": {
+            "rarefactions": 3,
+            "hidden": 32,
+            "head_layers": 2,
+            "head_dropout": 0.1,
+            "input_dropout": 0.0,
+            "members": 2,
+            "max_epochs": 4,
         },
     },
 )

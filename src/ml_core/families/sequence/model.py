@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor, nn
 
 from ml_core.families.sequence.asv_encoder import AsvEncoder, NucleotideHead
 from ml_core.families.sequence.sample_encoder import EncodedSamples, SampleEncoder, UnifracHead
-from ml_core.families.sequence.samples import Block, Sets
+from ml_core.families.sequence.samples import Block, Sets, make_sets, trimmed
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,13 @@ class SequenceEncoder(nn.Module):
         self.nucleotide = NucleotideHead(
             patches=self.asv.patches, patch_bp=patch_bp, dim=dim, embedding_dim=embedding_dim, hidden=nucleotide_hidden
         )
-        self.width = 2 * clades + dim
+        self.max_bp = max_bp
+        self.clades, self.width = clades, 2 * clades + dim
+
+    def embedding_parts(self) -> list[slice]:
+        """Where presence, abundance and pooled lie in the sample embedding."""
+        ends = [0, self.clades, 2 * self.clades, self.width]
+        return [slice(start, stop) for start, stop in pairwise(ends)]
 
     def encode(self, sets: Sets) -> EncodedSamples:
         return self.sample(self.asv(sets.tokens)[1], sets.slot, sets.reads)
@@ -69,7 +79,20 @@ class SequenceEncoder(nn.Module):
 
 
 @torch.no_grad()
-def embed_asvs(model: SequenceEncoder, tokens: Tensor, *, batch: int = 256) -> Tensor:
-    """[u, embedding_dim] of tokens [u, l], `batch` at a time, in eval mode."""
+def embed_asvs(model: SequenceEncoder, tokens: np.ndarray, *, batch: int = 256) -> Tensor:
+    """[a, embedding_dim] of tokens [a, l], `batch` at a time, in eval mode."""
     model.eval()
-    return torch.cat([model.asv(part)[1] for part in tokens.split(batch)])
+    parts = [tokens[start : start + batch] for start in range(0, len(tokens), batch)]
+    return torch.cat([model.asv(torch.from_numpy(trimmed(part)))[1] for part in parts])
+
+
+@torch.no_grad()
+def embed_samples(
+    model: SequenceEncoder, counts: sparse.csr_matrix, asvs: Tensor, *, limit: int, batch: int = 32
+) -> Iterator[EncodedSamples]:
+    """Samples, the rows of counts [n, a], `batch` at a time, from the embeddings of all ASVs [a, embedding_dim]."""
+    model.eval()
+    nothing = np.zeros((len(asvs), 1), np.uint8)  # their tokens are not needed any more
+    for start in range(0, counts.shape[0], batch):
+        sets = make_sets(counts[start : start + batch], nothing, limit=limit, rng=None)
+        yield model.sample(asvs[sets.asv], sets.slot, sets.reads)

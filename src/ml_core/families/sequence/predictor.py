@@ -1,0 +1,101 @@
+"""SequencePredictor: an encoder, and heads for the target on top of its sample embedding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ml_core.families.sequence.covariates import GatedFusion
+from ml_core.families.sequence.model import SequenceEncoder
+from ml_core.families.sequence.samples import Sets
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Samples whose target is asked for. **Shapes**, n samples: embedding [n, width] where the base is frozen, else
+    sets; answer [n] float32 standardised or int64 class; covariates [n, columns] int64; richness [n] float32, log ASVs;
+    own [n] int64, the sample."""
+
+    embedding: Tensor | None
+    sets: Sets | None
+    answer: Tensor
+    covariates: Tensor
+    richness: Tensor
+    own: Tensor
+
+
+@dataclass(frozen=True)
+class Replies:
+    """target [members, n, outputs]; richness [n], or None without that head."""
+
+    target: Tensor
+    richness: Tensor | None
+
+
+class Head(nn.Sequential):
+    """Hidden layers with dropout behind each, then the outputs. With much dropout, deep was better than wide."""
+
+    def __init__(self, width: int, *, hidden: int, layers: int, outputs: int, dropout: float, input_dropout: float):
+        parts: list[nn.Module] = [nn.Dropout(input_dropout)]
+        for layer in range(layers):
+            parts += [nn.Linear(hidden if layer else width, hidden), nn.GELU(), nn.Dropout(dropout)]
+        super().__init__(*parts, nn.Linear(hidden if layers else width, outputs))
+
+
+class SequencePredictor(nn.Module):
+    """`members` heads see the same embedding and are averaged: an ensemble for the price of its heads.
+
+    The embedding is centred, and each of its parts (presence, abundance, pooled) divided by one number: `standardise`
+    sets them from training samples. Dividing each channel by its own would lift those that hardly vary.
+    """
+
+    def __init__(
+        self,
+        base: SequenceEncoder,
+        *,
+        outputs: int,
+        members: int,
+        hidden: int,
+        head_layers: int,
+        head_dropout: float,
+        input_dropout: float,
+        categories: dict[str, list[str]],
+        count_head: bool,
+    ) -> None:
+        super().__init__()
+        self.base = base
+        self.register_buffer("mean", torch.zeros(base.width))
+        self.register_buffer("scale", torch.ones(base.width))
+        self.fusion = GatedFusion(base.width, categories) if categories else None
+        self.heads = nn.ModuleList(
+            Head(
+                base.width,
+                hidden=hidden,
+                layers=head_layers,
+                outputs=outputs,
+                dropout=head_dropout,
+                input_dropout=input_dropout,
+            )
+            for _ in range(members)
+        )
+        self.count = nn.Linear(base.width, 1) if count_head else None
+
+    def standardise(self, embedding: Tensor) -> None:
+        """Set mean and scale from embeddings [n, width] of training samples."""
+        self.mean.copy_(embedding.mean(0))
+        spread = embedding.var(0, unbiased=False)
+        for part in self.base.embedding_parts():
+            self.scale[part] = spread[part].mean().sqrt().clamp_min(1e-6)
+
+    def forward(self, questions: Questions) -> Replies:
+        embedding = questions.embedding
+        if embedding is None:
+            assert questions.sets is not None
+            embedding = self.base.encode(questions.sets).embedding
+        x = (embedding - self.mean) / self.scale
+        if self.fusion is not None:
+            x = self.fusion(x, questions.covariates)
+        target = torch.stack([head(x) for head in self.heads])  # [members, n, outputs]
+        return Replies(target, None if self.count is None else self.count(x).squeeze(1))
