@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ml_core.families.sequence.model_settings import EncoderSettings, PredictorSettings
+from ml_core.families.sequence.report_settings import ReportSettings
 from ml_core.families.sequence.settings import RawSettings, SplitsSettings, TableSettings, UnifracSettings
 from ml_core.stages import Check, Family, Stage
 
@@ -135,13 +136,47 @@ PREDICTOR = Stage(
     training="predictor_stage:prepare",
 )
 
+REPORT = Stage(
+    name="report",
+    settings=ReportSettings,
+    run="report:build",
+    inputs=("table", "unifrac", "splits", "encoder", "predictor"),
+    description="The model beside every baseline on test groups, pretraining on unseen samples, attention, as one page.",
+    checks=(
+        Check(
+            "no_shared_group",
+            "A group has samples in two splits: every metric is too good.",
+            "This is a bug: report it with the settings of splits.",
+        ),
+        Check(
+            "baselines_beaten",
+            "A random forest, the nearest samples or a constant predicts the target better than the model.",
+            "Use that; or train longer, give more samples, or look at the curves.",
+            blocking=False,
+        ),
+    ),
+    kinds=("html",),
+)
+
 FAMILY = Family(
     name="sequence",
     title="Sequence: a model of microbiome samples",
     description="Pretrains on UniFrac and masked nucleotides, then predicts what the metadata say of a sample.",
     package="ml_core.families.sequence",
-    stages=(RAW, TABLE, UNIFRAC, SPLITS, ENCODER, PREDICTOR),
-    key_metrics=("split.shared_groups", "unifrac.mean", "unifrac.standard_deviation"),
+    stages=(RAW, TABLE, UNIFRAC, SPLITS, ENCODER, PREDICTOR, REPORT),
+    key_metrics=(
+        "test.mae",
+        "test.auc",
+        "baseline.random_forest.mae",
+        "baseline.random_forest.auc",
+        "baseline.median.mae",
+        "baseline.knn_unifrac.mae",
+        "pretrain.unifrac_r2",
+        "pretrain.masked_accuracy",
+        "baseline.position_majority.masked_accuracy",
+        "baseline.nearest_asv.masked_accuracy",
+        "split.shared_groups",
+    ),
     smallest={
         "raw": {"subjects": 12, "samples_per_subject": 4, "extra_samples": 8, "asvs": 60, "clades": 8, "reads": 800},
         "table": {"depth": 200},

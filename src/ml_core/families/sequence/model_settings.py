@@ -167,3 +167,10 @@ class PredictorSettings(TrainingSettings):
         ge=1,
         affects_result=False,
     )
+
+    @pydantic.field_validator("quantiles")
+    @classmethod
+    def _has_the_median(cls, values: list[float]) -> list[float]:
+        if 0.5 not in values or any(not 0 < value < 1 for value in values) or sorted(values) != values:
+            raise ValueError("expected rising numbers between 0 and 1, with 0.5 among them")
+        return values

@@ -163,7 +163,14 @@ def prepare_on(
     model.train()
     quantiles = settings.quantiles if target.kind != CLASSIFICATION else []
     loss = settings.loss if target.kind != CLASSIFICATION else "mae"
-    task = PredictorTask(model, target=target, loss=loss, quantiles=quantiles, count_weight=settings.count_weight)
+    task = PredictorTask(
+        model,
+        target=target,
+        loss=loss,
+        quantiles=quantiles,
+        count_weight=settings.count_weight,
+        categories=categories,
+    )
     return Prepared(Training(task, train_samples, validation, fingerprint or {}), target, categories, described)
 
 
@@ -206,7 +213,12 @@ def load_predictor(directory: Path) -> tuple[PredictorTask, dict[str, Any]]:
     model.eval()
     loss = described["loss"] if target.kind != CLASSIFICATION else "mae"
     task = PredictorTask(
-        model, target=target, loss=loss, quantiles=described["quantiles"], count_weight=described["count_weight"]
+        model,
+        target=target,
+        loss=loss,
+        quantiles=described["quantiles"],
+        count_weight=described["count_weight"],
+        categories=described["categories"],
     )
     return task, described
 

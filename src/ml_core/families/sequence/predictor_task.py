@@ -23,9 +23,16 @@ class PredictorTask(Task):
     checkpointed = ("base.asv.layers.*", "base.sample.layers.*")
 
     def __init__(
-        self, model: SequencePredictor, *, target: Target, loss: str, quantiles: list[float], count_weight: float
+        self,
+        model: SequencePredictor,
+        *,
+        target: Target,
+        loss: str,
+        quantiles: list[float],
+        count_weight: float,
+        categories: dict[str, list[str]],
     ) -> None:
-        self.model, self.target, self.loss = model, target, loss
+        self.model, self.target, self.loss, self.categories = model, target, loss, categories
         self.quantiles = quantiles if loss == "quantile" else []
         self.weights = {"count": count_weight} if count_weight > 0 else {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -15,20 +16,43 @@ READS_SCALE = 10.0  # one read of a rarefied sample then counts 2.4, a thousand 
 
 @dataclass(frozen=True)
 class EncodedSamples:
-    """**Shapes**, n samples, s slots, m clades: presence [n, m] in [0, 1]; share [n, m] of the reads; abundance [n, m],
-    log reads; pooled [n, dim]; attention [n, s], the weight of each ASV in `pooled`; members [n, s, m] in [0, 1]."""
+    """**Shapes**, n samples, s slots, m clades: logit [n, s, m], how far an ASV is of a clade; reads [n, s], 0 in empty
+    slots; pooled [n, dim]; attention [n, s], the weight of each ASV in `pooled`."""
 
-    presence: Tensor
-    share: Tensor
-    abundance: Tensor
+    logit: Tensor
+    reads: Tensor
     pooled: Tensor
     attention: Tensor
-    members: Tensor
+
+    @property
+    def members(self) -> Tensor:
+        """[n, s, m] in [0, 1], 0 in empty slots."""
+        return torch.sigmoid(self.logit) * (self.reads > 0)[..., None]
+
+    @cached_property
+    def presence(self) -> Tensor:
+        """[n, m], the chance that some ASV of the sample is of the clade: 1 - prod(1 - members)."""
+        return -torch.expm1(-(F.softplus(self.logit) * (self.reads > 0)[..., None]).sum(1))
+
+    @cached_property
+    def share(self) -> Tensor:
+        """[n, m], the clade's share of the reads."""
+        return _summed(self.reads / self.reads.sum(1, keepdim=True).clamp_min(1), self.members)
+
+    @property
+    def abundance(self) -> Tensor:
+        """[n, m], log reads of the clade's ASVs, summed."""
+        return _summed(torch.log1p(READS_SCALE * self.reads), self.members)
 
     @property
     def embedding(self) -> Tensor:
         """[n, 2 m + dim], the sample embedding."""
         return torch.cat([self.presence, self.abundance, self.pooled], dim=1)
+
+
+def _summed(weight: Tensor, members: Tensor) -> Tensor:
+    """weight [n, s], members [n, s, m] -> [n, m]."""
+    return torch.bmm(weight[:, None], members).squeeze(1)
 
 
 class SampleEncoder(nn.Module):
@@ -61,12 +85,7 @@ class SampleEncoder(nn.Module):
             x = layer(x, mask)
         x = self.norm(x)
         pooled, attention = self.pool(x, there)
-        logit = self.clade(embedding)[slot] + self.context(x)  # [n, s, clades]
-        lacking = (F.softplus(logit) * there[..., None]).sum(1)  # -log of the chance that no ASV is of the clade
-        members = torch.sigmoid(logit) * there[..., None]
-        share = torch.einsum("ns,nsm->nm", reads / reads.sum(1, keepdim=True).clamp_min(1), members)
-        abundance = torch.einsum("ns,nsm->nm", torch.log1p(READS_SCALE * reads), members)
-        return EncodedSamples(-torch.expm1(-lacking), share, abundance, pooled, attention, members)
+        return EncodedSamples(self.clade(embedding)[slot] + self.context(x), reads, pooled, attention)
 
 
 class UnifracHead(nn.Module):
