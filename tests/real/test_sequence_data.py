@@ -68,7 +68,7 @@ def test_every_data_stage_on_infants_with_adults_as_extra_samples(real_data: Pat
 
 
 def test_the_joined_tree_is_both_trees(real_data: Path) -> None:
-    """ECAM's root lies 0.99 below the root of both: each sample has that much more branch length there, and no other."""
+    """ECAM's root lies 0.99 below UDCA's: in the joined tree its samples have that much more branch length each."""
     ecam, udca = (files_of(real_data, study) for study in ("ecam", "udca"))
     joined = read(ecam | {"extra_tables_1": udca["table"], "extra_trees_1": udca["tree"]})
     for alone, rows in ((read(ecam), joined.study == 0), (read(udca), joined.study == 1)):

@@ -83,7 +83,7 @@ def test_a_group_in_two_splits_is_found() -> None:
     assert shared_groups(dataclasses.replace(splits, part=part)) == 1
 
 
-def tested_in_each_fold(table: SampleTable, column: str, *, stratify_by: str | None) -> list[pd.Series]:
+def of_each_test_set(table: SampleTable, column: str, *, stratify_by: str | None) -> list[pd.Series]:
     parts = [split(table, settings=SplitsSettings(fold=fold, stratify_by=stratify_by)) for fold in range(5)]
     return [table.metadata[column].iloc[part.samples_in("test")] for part in parts]
 
@@ -91,7 +91,7 @@ def tested_in_each_fold(table: SampleTable, column: str, *, stratify_by: str | N
 def test_folds_are_alike_in_the_mean_of_a_number() -> None:
     table = cohort([5] * 40)
     with_it, without = (
-        float(np.std([values.mean() for values in tested_in_each_fold(table, "month", stratify_by=stratify_by)]))
+        float(np.std([values.mean() for values in of_each_test_set(table, "month", stratify_by=stratify_by)]))
         for stratify_by in ("month", None)
     )
     assert with_it < 1.0  # of months 0 to 40
@@ -99,7 +99,7 @@ def test_folds_are_alike_in_the_mean_of_a_number() -> None:
 
 
 def test_folds_are_alike_in_the_groups_of_each_class() -> None:
-    found = tested_in_each_fold(cohort([3] * 30), "class", stratify_by="class")
+    found = of_each_test_set(cohort([3] * 30), "class", stratify_by="class")
     np.testing.assert_allclose([(values == "rare").mean() for values in found], 1 / 3, atol=1e-9)
 
 

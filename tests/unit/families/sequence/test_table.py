@@ -14,6 +14,8 @@ from ml_core.families.sequence import raw, table
 from ml_core.families.sequence.data import load_table
 from ml_core.families.sequence.family import FAMILY
 from ml_core.families.sequence.overlap import summarise
+from ml_core.families.sequence.phylogeny import shear
+from ml_core.families.sequence.readers.newick import read_tree
 from ml_core.families.sequence.settings import RawSettings, TableSettings
 from ml_core.families.sequence.simulated_files import write_biom
 from ml_core.families.sequence.unifrac import within
@@ -89,6 +91,12 @@ def test_asvs_outside_the_tree_or_without_reads_are_left_out_and_counted(tmp_pat
         "no tip of the tree": 1,
         "in no sample that is kept": 1,
     }
+    whole = read_tree(files["tree"])
+    tips = [whole.names.tolist().index(sequence) for sequence in found.sequences]
+    np.testing.assert_allclose(
+        within(found.counts, tree=found.tree, metric="weighted_normalized", block_samples=4),
+        within(found.counts, tree=shear(whole, np.array(tips)), metric="weighted_normalized", block_samples=4),
+    )
     summary = summarise(found, account=account, settings=TableSettings(depth=50))
     kept = counts[1:, [0, 2, 3]].sum() / counts[1:].sum()
     assert summary.numbers["table.reads_kept_share"] == pytest.approx(kept)
@@ -152,6 +160,13 @@ def test_no_shared_sample_is_an_error_that_shows_both_sides(tmp_path: Path) -> N
 def test_a_depth_that_no_sample_has_is_refused_with_the_largest(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"all 4 samples have fewer than table.depth=5000 reads .* lower table.depth"):
         table_of(write_files(tmp_path), depth=5000)
+
+
+def test_a_sample_of_exactly_the_depth_is_kept_as_it_is(tmp_path: Path) -> None:
+    counts = np.array([[10, 20, 0, 5, 15], [50, 0, 0, 0, 1], [49, 0, 0, 0, 0], [0, 0, 50, 0, 0]])
+    found, _ = table_of(write_files(tmp_path, counts=counts))
+    assert found.sample_ids.tolist() == ["s1", "s2", "s4"]
+    np.testing.assert_array_equal(found.counts[[0, 2]].toarray(), found.whole[[0, 2]].toarray())
 
 
 def test_duplicate_tips_are_refused_by_default(tmp_path: Path) -> None:

@@ -95,6 +95,13 @@ def test_it_is_what_the_definition_says_on_a_star() -> None:
 
 
 @pytest.mark.parametrize("metric", METRICS)
+def test_a_sample_of_one_read_is_a_sample(metric: Metric) -> None:
+    counts = sparse.csr_matrix(np.array([[1, 0], [3, 1]], np.int32))
+    found = within(counts, tree=star([1.0, 1.0]), metric=metric, block_samples=2)[0, 1]
+    assert found == pytest.approx(1 / 2 if metric == "unweighted" else 1 / 4)
+
+
+@pytest.mark.parametrize("metric", METRICS)
 def test_samples_without_reads_are_alike_and_far_from_all_others(metric: Metric) -> None:
     counts = sparse.csr_matrix(np.array([[0, 0], [0, 0], [2, 1]], np.int32))
     found = within(counts, tree=star([1.0, 1.0]), metric=metric, block_samples=2)
