@@ -94,4 +94,3 @@ class NucleotideHead(nn.Module):
         x = F.gelu(self.of_state(states[sequence, patch]) + self.of_embedding(embedding)[sequence] + self.place[patch])
         x = x + F.gelu(self.deeper(self.norm(x)))
         return self.out(x).view(len(x), self.patch_bp, 4)[inside[sequence, patch]]
-

@@ -16,9 +16,7 @@ SHOWN_BP = 40
 
 
 @torch.no_grad()
-def attention_table(
-    task: PredictorTask, table: SampleTable, rows: np.ndarray, *, most: int
-) -> list[dict[str, Number]]:
+def attention_table(task: PredictorTask, table: SampleTable, rows: np.ndarray, *, most: int) -> list[dict[str, Number]]:
     """The `most` ASVs with the greatest summed attention over these samples, with their reads, and the learned clades
     that they are most of, by number."""
     base = task.model.base

@@ -21,7 +21,14 @@ def majority(answer: np.ndarray, *, count: int, kind: str, classes: int) -> np.n
 
 
 def random_forest(
-    counts: sparse.csr_matrix, *, train: np.ndarray, answer: np.ndarray, test: np.ndarray, kind: str, classes: int, seed: int
+    counts: sparse.csr_matrix,
+    *,
+    train: np.ndarray,
+    answer: np.ndarray,
+    test: np.ndarray,
+    kind: str,
+    classes: int,
+    seed: int,
 ) -> np.ndarray:
     """500 trees on rarefied counts [n, a]; numbers [test] or chances [test, classes]. ASVs that no training sample has
     are left out."""

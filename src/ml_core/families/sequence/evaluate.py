@@ -67,9 +67,7 @@ def predict_samples(
 
 
 @torch.no_grad()
-def predicted_distances(
-    model: SequenceEncoder, table: SampleTable, rows: np.ndarray, *, limit: int
-) -> np.ndarray:
+def predicted_distances(model: SequenceEncoder, table: SampleTable, rows: np.ndarray, *, limit: int) -> np.ndarray:
     """UniFrac [n, n] between samples as the pretrained network says, from whole sequences."""
     counts = table.counts[rows].tocsr()
     used = np.unique(counts.indices)

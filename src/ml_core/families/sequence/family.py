@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ml_core.families.sequence.model_settings import EncoderSettings, PredictorSettings
-from ml_core.families.sequence.report_settings import ReportSettings
+from ml_core.families.sequence.report_settings import PredictSettings, ReportSettings
 from ml_core.families.sequence.settings import RawSettings, SplitsSettings, TableSettings, UnifracSettings
-from ml_core.stages import Check, Family, Stage
+from ml_core.stages import Check, Family, Prediction, Stage
 
 RAW = Stage(
     name="raw",
@@ -201,4 +201,10 @@ FAMILY = Family(
             "max_epochs": 4,
         },
     },
+    predict=Prediction(
+        stage="predictor",
+        settings=PredictSettings,
+        run="predict:answer",
+        description="The target of new samples, in its own units, with an interval.",
+    ),
 )

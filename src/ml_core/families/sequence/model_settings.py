@@ -29,7 +29,9 @@ class EncoderSettings(TrainingSettings):
     sample_layers: int = setting(1, description="Layers over the ASVs of a sample", ge=0)
     heads: int = setting(4, description="Attention heads", ge=1)
     dropout: float = setting(0.0, description="Dropout in both transformers", ge=0, lt=1)
-    patch_bp: int = setting(5, description="Nucleotides of one place of the transformer; 1: each its own", unit="bp", ge=1)
+    patch_bp: int = setting(
+        5, description="Nucleotides of one place of the transformer; 1: each its own", unit="bp", ge=1
+    )
     pooling: Literal["place", "attention"] = setting(
         "place", description="Embedding of an ASV: linear in the states of all places, or their learned mean"
     )
@@ -115,7 +117,9 @@ class PredictorSettings(TrainingSettings):
         [], description="Columns of categories that are known at prediction time too; they gate the sample's embedding"
     )
     count_weight: float = setting(
-        0.0, description="Factor of the loss of the count head, which names how many ASVs a sample has; 0: no head", ge=0
+        0.0,
+        description="Factor of the loss of the count head, which names how many ASVs a sample has; 0: no head",
+        ge=0,
     )
 
     # ---- what is learnt from

@@ -18,9 +18,7 @@ from ml_core.families.sequence.tokens import tokenize
 def rarefactions_of(table: SampleTable, rows: np.ndarray, *, count: int) -> list[sparse.csr_matrix]:
     """`count` rarefactions [n, a] of these samples: the table's own first, then others by seeds after the table's."""
     whole, names = table.whole[rows].tocsr(), table.sample_ids[rows]
-    further = (
-        rarefied(whole, sample_ids=names, depth=table.depth, seed=table.seed + draw) for draw in range(1, count)
-    )
+    further = (rarefied(whole, sample_ids=names, depth=table.depth, seed=table.seed + draw) for draw in range(1, count))
     return [table.counts[rows].tocsr(), *further]
 
 

@@ -81,7 +81,10 @@ def build(run: StageRun) -> Summary:
     _label_efficiency(run, known, summary=summary, settings=settings)
     summary.tables["Attention"] = attention_table(known.task, known.table, known.test, most=settings.shown_asvs)
     _draw(run, known, said, summary=summary)
-    for metric in ("mae", "auc"):  # of the other kind of target: there, but empty, so that seeds and compare can show it
+    for metric in (
+        "mae",
+        "auc",
+    ):  # of the other kind of target: there, but empty, so that seeds and compare can show it
         for name in ("test", "baseline.random_forest", "baseline.knn_unifrac", "baseline.median"):
             summary.numbers.setdefault(f"{name}.{metric}", None)
     _checks(known, summary)
