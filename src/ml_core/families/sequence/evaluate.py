@@ -11,7 +11,7 @@ from sklearn.metrics import r2_score
 
 from ml_core.families.sequence.baselines import nearest_sequence, position_majority
 from ml_core.families.sequence.covariates import encode_covariates
-from ml_core.families.sequence.data import Distances, SampleTable
+from ml_core.families.sequence.data import SampleTable
 from ml_core.families.sequence.model import SequenceEncoder, embed_asvs, embed_samples
 from ml_core.families.sequence.predictor import Questions
 from ml_core.families.sequence.predictor_samples import cached_embeddings, rarefactions_of

@@ -141,7 +141,7 @@ REPORT = Stage(
     settings=ReportSettings,
     run="report:build",
     inputs=("table", "unifrac", "splits", "encoder", "predictor"),
-    description="The model beside every baseline on test groups, pretraining on unseen samples, attention, as one page.",
+    description="Model and baselines on test groups, pretraining on unseen samples, attention, as one page.",
     checks=(
         Check(
             "no_shared_group",

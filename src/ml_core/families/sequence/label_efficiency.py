@@ -34,7 +34,7 @@ def train_with(
     share: float,
     work: Path,
 ) -> dict[str, float]:
-    """Test metrics of a model trained in this mode with this share of the groups' labels; `work` is used and emptied."""
+    """Test metrics of a model trained in this mode with this share of the groups' labels; `work` is emptied."""
     if mode not in MODES:
         raise UserError(f"report.label_modes: unknown mode '{mode}', expected {', '.join(MODES)}.")
     changed = settings.model_copy(update={**MODES[mode], "label_share": share, "tensorboard": False})

@@ -29,9 +29,7 @@ class EncoderSettings(TrainingSettings):
     sample_layers: int = setting(1, description="Layers over the ASVs of a sample", ge=0)
     heads: int = setting(4, description="Attention heads", ge=1)
     dropout: float = setting(0.0, description="Dropout in both transformers", ge=0, lt=1)
-    patch_bp: int = setting(
-        5, description="Nucleotides of one place of the transformer; 1: each its own", unit="bp", ge=1
-    )
+    patch_bp: int = setting(5, description="Nucleotides of one place of the transformer", unit="bp", ge=1)
     pooling: Literal["place", "attention"] = setting(
         "place", description="Embedding of an ASV: linear in the states of all places, or their learned mean"
     )
@@ -118,7 +116,7 @@ class PredictorSettings(TrainingSettings):
     )
     count_weight: float = setting(
         0.0,
-        description="Factor of the loss of the count head, which names how many ASVs a sample has; 0: no head",
+        description="Factor of the loss of the count head, which says how many ASVs a sample has; 0: none",
         ge=0,
     )
 

@@ -94,13 +94,13 @@ def _test(summary: Summary, *, column: str, metric: str) -> Section:
         {"method": "model, one rarefaction", **{each: numbers.get(f"test.one_rarefaction.{each}") for each in metrics}},
     )
     text = (
-        f"{numbers['test.samples']} test samples of groups that neither stage has seen. All methods learn from the same "
-        f"{numbers['train.labelled_samples']} samples. The model averages rarefactions of a sample; a row shows what it "
+        f"{numbers['test.samples']} test samples of groups that neither stage has seen. All methods learn from the "
+        f"{numbers['train.labelled_samples']} same samples. It averages rarefactions of a sample; a row shows what it "
         "says of the one that the baselines see."
     )
     if "test.mae_low" in numbers:
         text += (
-            f" 95 % of resamplings of the test groups have a mean absolute error of {_show(numbers['test.mae_low'])} to "
+            f" 95 % of resamplings of test groups have a mean absolute error of {_show(numbers['test.mae_low'])} to "
             f"{_show(numbers['test.mae_high'])}. The bars of the figure show where members and rarefactions lie; "
             f"{_show(numbers['test.interval_coverage'])} of the true values are within them."
         )

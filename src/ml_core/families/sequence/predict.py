@@ -107,7 +107,7 @@ def _covariates(settings: PredictSettings, *, ids: np.ndarray, columns: list[str
         )
     missing = frozenset(TableSettings().missing_values)
     found = read_metadata(Path(settings.metadata).expanduser(), sample_column=None, missing=missing)
-    frame = pd.DataFrame(found.columns).set_index(pd.Index(found.sample_ids))
+    frame = found.columns
     absent = [column for column in columns if column not in frame]
     if absent:
         raise UserError(

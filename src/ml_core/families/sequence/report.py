@@ -84,7 +84,7 @@ def build(run: StageRun) -> Summary:
     for metric in (
         "mae",
         "auc",
-    ):  # of the other kind of target: there, but empty, so that seeds and compare can show it
+    ):  # empty where the target is of the other kind
         for name in ("test", "baseline.random_forest", "baseline.knn_unifrac", "baseline.median"):
             summary.numbers.setdefault(f"{name}.{metric}", None)
     _checks(known, summary)
