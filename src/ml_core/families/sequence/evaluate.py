@@ -42,7 +42,7 @@ def predict_samples(
     """What the model says of samples, averaged over members and `rarefactions`, the table's own among them."""
     model = task.model.eval()
     draws = rarefactions_of(table, rows, count=rarefactions)
-    embeddings = cached_embeddings(model.base, table, draws, limit=limit)
+    embeddings = cached_embeddings(model, table, draws, limit=limit)
     covariates = torch.from_numpy(encode_covariates(table, rows, task.categories))
     nothing = torch.zeros(len(rows))
     replies = [

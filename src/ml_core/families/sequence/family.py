@@ -193,6 +193,7 @@ FAMILY = Family(
         },
         "predictor": {
             "rarefactions": 3,
+            "channels": 24,
             "hidden": 32,
             "head_layers": 2,
             "head_dropout": 0.1,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -59,15 +58,7 @@ class SequenceEncoder(nn.Module):
             patches=self.asv.patches, patch_bp=patch_bp, dim=dim, embedding_dim=embedding_dim, hidden=nucleotide_hidden
         )
         self.max_bp = max_bp
-        self.clades, self.width = clades, 2 * clades + dim
-
-    def embedding_parts(self) -> list[slice]:
-        """Where presence, abundance and pooled lie in the sample embedding."""
-        ends = [0, self.clades, 2 * self.clades, self.width]
-        return [slice(start, stop) for start, stop in pairwise(ends)]
-
-    def encode(self, sets: Sets) -> EncodedSamples:
-        return self.sample(self.asv(sets.tokens)[1], sets.slot, sets.reads)
+        self.dim, self.clades, self.embedding_dim = dim, clades, embedding_dim
 
     def forward(self, block: Block) -> Answers:
         states, embedding = self.asv(block.masked)
@@ -86,13 +77,18 @@ def embed_asvs(model: SequenceEncoder, tokens: np.ndarray, *, batch: int = 256) 
     return torch.cat([model.asv(torch.from_numpy(trimmed(part)))[1] for part in parts])
 
 
+def known_sets(counts: sparse.csr_matrix, *, limit: int, batch: int = 32) -> Iterator[Sets]:
+    """Rows of counts [n, a], `batch` at a time, as sets without tokens: of ASVs whose embeddings are known."""
+    nothing = np.zeros((counts.shape[1], 1), np.uint8)
+    for start in range(0, counts.shape[0], batch):
+        yield make_sets(counts[start : start + batch], nothing, limit=limit, rng=None)
+
+
 @torch.no_grad()
 def embed_samples(
-    model: SequenceEncoder, counts: sparse.csr_matrix, asvs: Tensor, *, limit: int, batch: int = 32
+    model: SequenceEncoder, counts: sparse.csr_matrix, asvs: Tensor, *, limit: int
 ) -> Iterator[EncodedSamples]:
-    """Samples, the rows of counts [n, a], `batch` at a time, from the embeddings of all ASVs [a, embedding_dim]."""
+    """Samples, the rows of counts [n, a], some at a time, from the embeddings of all ASVs [a, embedding_dim]."""
     model.eval()
-    nothing = np.zeros((len(asvs), 1), np.uint8)  # their tokens are not needed any more
-    for start in range(0, counts.shape[0], batch):
-        sets = make_sets(counts[start : start + batch], nothing, limit=limit, rng=None)
+    for sets in known_sets(counts, limit=limit):
         yield model.sample(asvs[sets.asv], sets.slot, sets.reads)

@@ -139,14 +139,21 @@ class PredictorSettings(TrainingSettings):
     )
     members: int = setting(3, description="Heads that are trained side by side and averaged", ge=1)
 
+    # ---- the sample embedding
+    landmarks: int = setting(
+        1024, description="ASVs of training at most, the most frequent ones, that others are compared with", ge=1
+    )
+    channels: int = setting(700, description="Channels that say how near an ASV is to the landmarks, at most", ge=1)
+    sharpness: float = setting(2.0, description="How fast ASVs cease to be neighbours as their embeddings differ", gt=0)
+
     # ---- the head
-    hidden: int = setting(256, description="Width of the head", unit="channels", ge=1)
+    hidden: int = setting(512, description="Width of the head", unit="channels", ge=1)
     head_layers: int = setting(4, description="Hidden layers of the head", ge=0)
     head_dropout: float = setting(0.5, description="Dropout behind each hidden layer of the head", ge=0, lt=1)
     input_dropout: float = setting(0.3, description="Dropout of the sample's embedding", ge=0, lt=1)
 
     # ---- training
-    max_epochs: int = setting(15, description="Passes over the training samples at most", unit="epochs", ge=1)
+    max_epochs: int = setting(10, description="Passes over the training samples at most", unit="epochs", ge=1)
     batch_size: int = setting(32, description="Samples of one forward pass", unit="samples", ge=1)
     learning_rate: float = setting(1e-3, description="Highest learning rate", gt=0)
     weight_decay: float = setting(0.05, description="Decoupled weight decay of AdamW", ge=0)

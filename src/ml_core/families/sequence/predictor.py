@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 from ml_core.families.sequence.covariates import GatedFusion
 from ml_core.families.sequence.model import SequenceEncoder
+from ml_core.families.sequence.neighbourhoods import Neighbourhoods
+from ml_core.families.sequence.sample_encoder import log_reads, summed
 from ml_core.families.sequence.samples import Sets
 
 
@@ -47,8 +50,9 @@ class Head(nn.Sequential):
 class SequencePredictor(nn.Module):
     """`members` heads see the same embedding and are averaged: an ensemble for the price of its heads.
 
-    The embedding is centred, and each of its parts (presence, abundance, pooled) divided by one number: `standardise`
-    sets them from training samples. Dividing each channel by its own would lift those that hardly vary.
+    The sample embedding has three parts: abundance of the soft clades, what the sample transformer pools, and the
+    neighbourhoods that its ASVs are in, weighted by log reads. Each is centred and divided by one number, which
+    `standardise` takes from training samples. Dividing each channel by its own would lift those that hardly vary.
     """
 
     def __init__(
@@ -56,6 +60,9 @@ class SequencePredictor(nn.Module):
         base: SequenceEncoder,
         *,
         outputs: int,
+        landmarks: int,
+        channels: int,
+        sharpness: float,
         members: int,
         hidden: int,
         head_layers: int,
@@ -66,12 +73,17 @@ class SequencePredictor(nn.Module):
     ) -> None:
         super().__init__()
         self.base = base
-        self.register_buffer("mean", torch.zeros(base.width))
-        self.register_buffer("scale", torch.ones(base.width))
-        self.fusion = GatedFusion(base.width, categories) if categories else None
+        self.neighbourhoods = Neighbourhoods(
+            embedding_dim=base.embedding_dim, landmarks=landmarks, channels=channels, sharpness=sharpness
+        )
+        self.ends = [0, base.clades, base.clades + base.dim, base.clades + base.dim + channels]
+        width = self.ends[-1]
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+        self.fusion = GatedFusion(width, categories) if categories else None
         self.heads = nn.ModuleList(
             Head(
-                base.width,
+                width,
                 hidden=hidden,
                 layers=head_layers,
                 outputs=outputs,
@@ -80,20 +92,26 @@ class SequencePredictor(nn.Module):
             )
             for _ in range(members)
         )
-        self.count = nn.Linear(base.width, 1) if count_head else None
+        self.count = nn.Linear(width, 1) if count_head else None
 
     def standardise(self, embedding: Tensor) -> None:
         """Set mean and scale from embeddings [n, width] of training samples."""
         self.mean.copy_(embedding.mean(0))
         spread = embedding.var(0, unbiased=False)
-        for part in self.base.embedding_parts():
-            self.scale[part] = spread[part].mean().sqrt().clamp_min(1e-6)
+        for start, stop in pairwise(self.ends):
+            self.scale[start:stop] = spread[start:stop].mean().sqrt().clamp_min(1e-6)
+
+    def embed(self, asvs: Tensor, sets: Sets) -> Tensor:
+        """Sample embeddings [n, width] from those of the ASVs of the sets, [u, embedding_dim]."""
+        encoded = self.base.sample(asvs, sets.slot, sets.reads)
+        near = summed(log_reads(sets.reads), self.neighbourhoods(asvs)[sets.slot])
+        return torch.cat([encoded.abundance, encoded.pooled, near], dim=1)
 
     def forward(self, questions: Questions) -> Replies:
         embedding = questions.embedding
         if embedding is None:
             assert questions.sets is not None
-            embedding = self.base.encode(questions.sets).embedding
+            embedding = self.embed(self.base.asv(questions.sets.tokens)[1], questions.sets)
         x = (embedding - self.mean) / self.scale
         if self.fusion is not None:
             x = self.fusion(x, questions.covariates)

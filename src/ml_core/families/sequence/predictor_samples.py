@@ -8,8 +8,8 @@ from scipy import sparse
 from torch import Tensor
 
 from ml_core.families.sequence.data import SampleTable
-from ml_core.families.sequence.model import SequenceEncoder, embed_asvs, embed_samples
-from ml_core.families.sequence.predictor import Questions
+from ml_core.families.sequence.model import embed_asvs, known_sets
+from ml_core.families.sequence.predictor import Questions, SequencePredictor
 from ml_core.families.sequence.rarefaction import rarefied
 from ml_core.families.sequence.samples import LIMIT, RAREFACTION, make_sets
 from ml_core.families.sequence.tokens import tokenize
@@ -23,16 +23,17 @@ def rarefactions_of(table: SampleTable, rows: np.ndarray, *, count: int) -> list
 
 
 def cached_embeddings(
-    base: SequenceEncoder, table: SampleTable, draws: list[sparse.csr_matrix], *, limit: int
+    model: SequencePredictor, table: SampleTable, draws: list[sparse.csr_matrix], *, limit: int
 ) -> Tensor:
     """Sample embeddings [draws, n, width] of rarefactions [n, a] each, every ASV that occurs encoded once."""
     used = np.unique(np.concatenate([each.indices for each in draws]))
-    tokens = tokenize(table.sequences[used], max_bp=base.max_bp)
-    asvs = embed_asvs(base, tokens)
-    of_draw = [
-        torch.cat([part.embedding for part in embed_samples(base, each[:, used].tocsr(), asvs, limit=limit)])
-        for each in draws
-    ]
+    asvs = embed_asvs(model.base, tokenize(table.sequences[used], max_bp=model.base.max_bp))
+    model.eval()
+    with torch.no_grad():
+        of_draw = [
+            torch.cat([model.embed(asvs[sets.asv], sets) for sets in known_sets(draw[:, used].tocsr(), limit=limit)])
+            for draw in draws
+        ]
     return torch.stack(of_draw)
 
 

@@ -18,12 +18,13 @@ from ml_core.families.sequence.covariates import categories_of, encode_covariate
 from ml_core.families.sequence.curves import training_curves
 from ml_core.families.sequence.data import GroupSplits, SampleTable, load_splits, load_table
 from ml_core.families.sequence.encoder_stage import load_encoder
-from ml_core.families.sequence.model import SequenceEncoder
+from ml_core.families.sequence.model import SequenceEncoder, embed_asvs
 from ml_core.families.sequence.model_settings import PredictorSettings
 from ml_core.families.sequence.predictor import SequencePredictor
 from ml_core.families.sequence.predictor_samples import PredictorSamples, cached_embeddings, rarefactions_of
 from ml_core.families.sequence.predictor_task import PredictorTask
 from ml_core.families.sequence.targets import CLASSIFICATION, Target, fit_target
+from ml_core.families.sequence.tokens import tokenize
 from ml_core.stages import StageRun
 from ml_core.summary import Summary
 from ml_core.training.checkpoint import WEIGHTS, load_weights
@@ -34,7 +35,7 @@ from ml_core.training.trainer import fit
 
 log = logging.getLogger(__name__)
 DESCRIPTION = "predictor.json"
-HEAD = ("members", "hidden", "head_layers", "head_dropout", "input_dropout")
+HEAD = ("sharpness", "members", "hidden", "head_layers", "head_dropout", "input_dropout")
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,11 @@ def train(run: StageRun) -> Summary:
     table = load_table(run.inputs["table"].directory)
     description = {
         "encoder": prepared.encoder,
-        "head": {name: getattr(settings, name) for name in HEAD},
+        "head": {
+            "landmarks": task.model.neighbourhoods.project.shape[0],
+            "channels": task.model.neighbourhoods.project.shape[1],
+            **{name: getattr(settings, name) for name in HEAD},
+        },
         "target": prepared.target.to_json(),
         "loss": settings.loss,
         "quantiles": settings.quantiles,
@@ -129,20 +134,24 @@ def prepare_on(
     outputs = len(target.classes) if target.kind == CLASSIFICATION else 1
     if target.kind != CLASSIFICATION and settings.loss == "quantile":
         outputs = len(settings.quantiles)
+    landmarks = commonest(table, rows, most=settings.landmarks)
     model = SequencePredictor(
         base,
         outputs=outputs,
+        landmarks=len(landmarks),
+        channels=min(settings.channels, len(landmarks)),
         categories=categories,
         count_head=settings.count_weight > 0,
         **{name: getattr(settings, name) for name in HEAD},
     )
+    model.neighbourhoods.fit(embed_asvs(base, tokenize(table.sequences[landmarks], max_bp=base.max_bp)))
     limit = described["token_limit"]
 
     def samples(chosen: np.ndarray, *, fixed: bool) -> PredictorSamples:
         draws = rarefactions_of(table, chosen, count=1 if fixed else settings.rarefactions)
-        cached = cached_embeddings(base, table, draws, limit=limit) if settings.freeze_base and len(chosen) else None
+        cached = cached_embeddings(model, table, draws, limit=limit) if settings.freeze_base and len(chosen) else None
         if not fixed:
-            known = cached if cached is not None else cached_embeddings(base, table, draws[:1], limit=limit)
+            known = cached if cached is not None else cached_embeddings(model, table, draws[:1], limit=limit)
             model.standardise(known.flatten(0, 1))
         return PredictorSamples(
             table,
@@ -172,6 +181,12 @@ def prepare_on(
         categories=categories,
     )
     return Prepared(Training(task, train_samples, validation, fingerprint or {}), target, categories, described)
+
+
+def commonest(table: SampleTable, rows: np.ndarray, *, most: int) -> np.ndarray:
+    """The ASVs that most of these samples have, at most so many, ascending."""
+    having = np.bincount(table.counts[rows].indices, minlength=len(table.asv_ids))
+    return np.sort(np.argsort(-having, kind="stable")[: min(most, int((having > 0).sum()))])
 
 
 def known_rows(values: Any, rows: np.ndarray) -> np.ndarray:

@@ -37,21 +37,21 @@ class EncodedSamples:
     @cached_property
     def share(self) -> Tensor:
         """[n, m], the clade's share of the reads."""
-        return _summed(self.reads / self.reads.sum(1, keepdim=True).clamp_min(1), self.members)
+        return summed(self.reads / self.reads.sum(1, keepdim=True).clamp_min(1), self.members)
 
     @property
     def abundance(self) -> Tensor:
         """[n, m], log reads of the clade's ASVs, summed."""
-        return _summed(torch.log1p(READS_SCALE * self.reads), self.members)
-
-    @property
-    def embedding(self) -> Tensor:
-        """[n, 2 m + dim], the sample embedding."""
-        return torch.cat([self.presence, self.abundance, self.pooled], dim=1)
+        return summed(log_reads(self.reads), self.members)
 
 
-def _summed(weight: Tensor, members: Tensor) -> Tensor:
-    """weight [n, s], members [n, s, m] -> [n, m]."""
+def log_reads(reads: Tensor) -> Tensor:
+    """The weight of an ASV with so many reads; 0 for none."""
+    return torch.log1p(READS_SCALE * reads)
+
+
+def summed(weight: Tensor, members: Tensor) -> Tensor:
+    """weight [n, s], members [n, s, m] -> their weighted sum over slots, [n, m]."""
     return torch.bmm(weight[:, None], members).squeeze(1)
 
 
