@@ -130,7 +130,7 @@ class PredictorSettings(TrainingSettings):
     learn_from: LearnFrom = setting("train", description=LEARN_FROM)
     label_share: float = setting(1.0, description="Share of the training groups whose labels are used", gt=0, le=1)
     rarefactions: int = setting(
-        12,
+        8,
         description="Rarefactions of the training samples, of which each epoch sees another; 1: the table's own only",
         ge=1,
     )

@@ -101,17 +101,18 @@ class SequencePredictor(nn.Module):
         for start, stop in pairwise(self.ends):
             self.scale[start:stop] = spread[start:stop].mean().sqrt().clamp_min(1e-6)
 
-    def embed(self, asvs: Tensor, sets: Sets) -> Tensor:
-        """Sample embeddings [n, width] from those of the ASVs of the sets, [u, embedding_dim]."""
+    def embed(self, asvs: Tensor, near: Tensor, sets: Sets) -> Tensor:
+        """Sample embeddings [n, width] from those of the ASVs of the sets, [u, embedding_dim], and their
+        neighbourhoods, [u, channels]."""
         encoded = self.base.sample(asvs, sets.slot, sets.reads)
-        near = summed(log_reads(sets.reads), self.neighbourhoods(asvs)[sets.slot])
-        return torch.cat([encoded.abundance, encoded.pooled, near], dim=1)
+        return torch.cat([encoded.abundance, encoded.pooled, summed(log_reads(sets.reads), near[sets.slot])], dim=1)
 
     def forward(self, questions: Questions) -> Replies:
         embedding = questions.embedding
         if embedding is None:
             assert questions.sets is not None
-            embedding = self.embed(self.base.asv(questions.sets.tokens)[1], questions.sets)
+            asvs = self.base.asv(questions.sets.tokens)[1]
+            embedding = self.embed(asvs, self.neighbourhoods(asvs), questions.sets)
         x = (embedding - self.mean) / self.scale
         if self.fusion is not None:
             x = self.fusion(x, questions.covariates)

@@ -30,10 +30,11 @@ def cached_embeddings(
     asvs = embed_asvs(model.base, tokenize(table.sequences[used], max_bp=model.base.max_bp))
     model.eval()
     with torch.no_grad():
-        of_draw = [
-            torch.cat([model.embed(asvs[sets.asv], sets) for sets in known_sets(draw[:, used].tocsr(), limit=limit)])
-            for draw in draws
-        ]
+        near = model.neighbourhoods(asvs)
+        of_draw = []
+        for draw in draws:
+            parts = known_sets(draw[:, used].tocsr(), limit=limit)
+            of_draw.append(torch.cat([model.embed(asvs[sets.asv], near[sets.asv], sets) for sets in parts]))
     return torch.stack(of_draw)
 
 
