@@ -24,6 +24,7 @@ FIND = "tests/unit/training/test_find.py"
 CONTRACT = "tests/contract/test_families.py"
 LAUNCH = "tests/unit/launch"
 SEGGER = "tests/unit/families/segger"
+SEQUENCE = "tests/unit/families/sequence"
 
 
 @dataclass(frozen=True)
@@ -617,6 +618,48 @@ FAULTS = [
         "if _show(value) == _show(known[best]):",
         "if False:",
         (f"{SEGGER}/test_pages.py::test_what_looks_equal_is_a_tie_and_no_victory",),
+    ),
+    Fault(
+        "sequence: UniFrac over the sum of both samples, not their union",
+        "families/sequence/unifrac.py",
+        "apart, whole = both - 2 * shared, both - shared",
+        "apart, whole = both - 2 * shared, both",
+        (f"{SEQUENCE}/test_unifrac.py::test_it_equals_scikit_bio_whatever_the_tree_the_table_and_the_blocks",),
+    ),
+    Fault(
+        "sequence: cutting the tree moves its root",
+        "families/sequence/phylogeny.py",
+        "    stays[-1] = True\n",
+        "",
+        (f"{SEQUENCE}/test_phylogeny.py::test_cutting_keeps_distances_between_tips_and_to_the_root",),
+    ),
+    Fault(
+        "sequence: a tree with a lower root is joined as if it had the same",
+        "families/sequence/graft.py",
+        "depth=float(second.depth[above]) + offset",
+        "depth=float(second.depth[above])",
+        (f"{SEQUENCE}/test_graft.py::test_parts_are_joined_to_what_they_were_cut_from",),
+    ),
+    Fault(
+        "sequence: a sample's draw of reads depends on its place in the table",
+        "families/sequence/rarefaction.py",
+        "[seed, zlib.crc32(str(name).encode())]",
+        "[seed, row]",
+        (f"{SEQUENCE}/test_rarefaction.py",),
+    ),
+    Fault(
+        "sequence: each fold is dealt anew",
+        "families/sequence/splits.py",
+        "rng = np.random.default_rng(settings.seed)\n",
+        "rng = np.random.default_rng([settings.seed, settings.fold])\n",
+        (f"{SEQUENCE}/test_splits.py::test_no_group_is_in_two_splits_and_each_is_tested_once",),
+    ),
+    Fault(
+        "sequence: an extra table brings samples of the main one back",
+        "families/sequence/pooling.py",
+        "pool.only(~unknown & ~again)",
+        "pool.only(~unknown)",
+        (f"{SEQUENCE}/test_table.py::test_extra_samples_share_asvs_and_tree_and_have_no_labels",),
     ),
 ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -73,29 +75,32 @@ def agreement_with_table(matrix: np.ndarray, *, table: SampleTable, settings: Un
 
 
 def _summary(matrix: np.ndarray, *, faith: np.ndarray, agreement: float | None, settings: UnifracSettings) -> Summary:
-    upper = _pairs(matrix)
-    spread = float(upper.std()) if len(upper) else 0.0
+    spread = _spread(matrix)
     how = "imported" if agreement is not None else "computed"
     summary = Summary(
         headline=f"{settings.metric.replace('_', ' ')} UniFrac of {len(matrix):,} samples, {how}: "
-        f"{upper.mean() if len(upper) else 0:.3f} on average, standard deviation {spread:.3f}.",
+        f"{spread.mean:.3f} on average, standard deviation {spread.deviation:.3f}.",
         numbers={
             "unifrac.samples": len(matrix),
             "unifrac.metric": settings.metric,
-            "unifrac.mean": float(upper.mean()) if len(upper) else None,
-            "unifrac.standard_deviation": spread,
-            "unifrac.smallest": float(upper.min()) if len(upper) else None,
-            "unifrac.largest": float(upper.max()) if len(upper) else None,
+            "unifrac.mean": spread.mean,
+            "unifrac.standard_deviation": spread.deviation,
+            "unifrac.smallest": spread.smallest,
+            "unifrac.largest": spread.largest,
             "unifrac.imported_r2": agreement,
             "faith.mean": float(faith.mean()),
         },
         figures={"Distances": "figures/distances.png"},
     )
-    finite = bool(np.isfinite(upper).all() and np.isfinite(faith).all())
+    finite = math.isfinite(spread.mean) and bool(np.isfinite(faith).all())
     summary.check(
         "distances_finite", finite, "all distances are numbers" if finite else "some distances are no numbers"
     )
-    summary.check("distances_spread", spread >= FEWEST_SPREAD, f"their standard deviation is {spread:.3f}")
+    summary.check(
+        "distances_spread",
+        spread.deviation >= FEWEST_SPREAD,
+        f"their standard deviation is {spread.deviation:.3f}, asked for {FEWEST_SPREAD:g}",
+    )
     same = agreement is None or agreement >= settings.min_agreement
     summary.check(
         "same_reads",
@@ -107,6 +112,26 @@ def _summary(matrix: np.ndarray, *, faith: np.ndarray, agreement: float | None, 
     return summary
 
 
-def _pairs(matrix: np.ndarray) -> np.ndarray:
-    """[n (n - 1) / 2] float32, each pair once, row by row so that no index is built."""
-    return np.concatenate([np.empty(0, np.float32), *(matrix[row, row + 1 :] for row in range(len(matrix)))])
+@dataclass(frozen=True)
+class _Spread:
+    """Of the distances of all pairs; NaN where there is no pair."""
+
+    mean: float
+    deviation: float
+    smallest: float
+    largest: float
+
+
+def _spread(matrix: np.ndarray) -> _Spread:
+    """Row by row, for the matrix may be larger than the memory."""
+    count, total, squares, smallest, largest = 0, 0.0, 0.0, math.inf, -math.inf
+    for row in range(len(matrix) - 1):
+        values = np.asarray(matrix[row, row + 1 :], np.float64)
+        count += len(values)
+        total += float(values.sum())
+        squares += float((values**2).sum())
+        smallest, largest = min(smallest, float(values.min())), max(largest, float(values.max()))
+    if not count:
+        return _Spread(math.nan, math.nan, math.nan, math.nan)
+    mean = total / count
+    return _Spread(mean, math.sqrt(max(squares / count - mean**2, 0.0)), smallest, largest)

@@ -13,11 +13,12 @@ def rooted_at_midpoint(phylogeny: Phylogeny) -> Phylogeny:
     Distances between tips stay as they are. (Farris 1972, Am. Nat. 106:645.)
     """
     tip, reach = _longest_path(phylogeny)
-    node, climbed = tip, 0.0
-    while climbed + phylogeny.length[node] < reach / 2 and phylogeny.parent[node] >= 0:
+    node, climbed, root = tip, 0.0, len(phylogeny) - 1
+    while climbed + phylogeny.length[node] < reach / 2 and phylogeny.parent[node] != root:
         climbed += phylogeny.length[node]
         node = int(phylogeny.parent[node])
-    return _rooted_above(phylogeny, node, below=reach / 2 - climbed)
+    below = min(reach / 2 - climbed, float(phylogeny.length[node]))  # rounding may put the middle above the old root
+    return _rooted_above(phylogeny, node, below=below)
 
 
 def _longest_path(phylogeny: Phylogeny) -> tuple[int, float]:

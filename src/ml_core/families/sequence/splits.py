@@ -65,8 +65,13 @@ def groups_of(table: SampleTable, *, column: str | None) -> np.ndarray:
             f"splits: {int(values.isna().sum())} samples have no value in column '{column}' ('{sample}' for one), "
             "expected the group of each; complete the metadata, or name another splits.group_column."
         )
-    group[table.main] = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
+    group[table.main] = [_written(value) for value in values]
     return group
+
+
+def _written(value: float | str) -> str:
+    """A whole number without its decimal point, all digits kept."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def shared_groups(splits: GroupSplits) -> int:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from ml_core.errors import UserError
 from ml_core.families.sequence.data import SampleTable, save_table
@@ -17,9 +15,10 @@ from ml_core.families.sequence.graft import graft
 from ml_core.families.sequence.merging import Merged, merge, tips_of
 from ml_core.families.sequence.overlap import Account, summarise
 from ml_core.families.sequence.phylogeny import Phylogeny, shear
+from ml_core.families.sequence.pooling import Pool, deep_enough, known_samples, pooled
 from ml_core.families.sequence.rarefaction import rarefied
 from ml_core.families.sequence.raw_files import files_of
-from ml_core.families.sequence.readers.counts import read_counts
+from ml_core.families.sequence.readers.counts import Counts, read_counts
 from ml_core.families.sequence.readers.fasta import read_fasta
 from ml_core.families.sequence.readers.metadata import Metadata, read_metadata
 from ml_core.families.sequence.readers.newick import read_tree
@@ -51,24 +50,15 @@ def read(files: dict[str, Path], *, settings: TableSettings, account: Account) -
     known = known_sequences(records, tips=names)
     merged = merge(tables, known=known)
     tips = tips_of(merged.asv_ids, merged.sequences, tips=dict(zip(names, phylogeny.tips.tolist(), strict=True)))
-    account.asvs = {"the main table": len(tables[0].asv_ids), **_extra([len(table.asv_ids) for table in tables])}
-    _asvs_accounted(merged, tips=tips, names=names, settings=settings, account=account)
+    _asvs_accounted(tables, merged, tips=tips, names=names, settings=settings, account=account)
     metadata = read_metadata(
         files["metadata"], sample_column=settings.sample_column, missing=frozenset(settings.missing_values)
     )
-    account.remarks += metadata.remarks
-
-    pool = _Pool(
-        sample_ids=np.concatenate([table.sample_ids for table in tables]),
-        study=np.repeat(np.arange(len(tables), dtype=np.int8), [len(table.sample_ids) for table in tables]),
-        reads=np.concatenate([_row_sums(table.matrix) for table in tables]),
-        whole=sparse.vstack(merged.matrices, format="csr")[:, tips >= 0],
-    )
-    account.samples = {"the main table": len(tables[0].sample_ids), **_extra([len(t.sample_ids) for t in tables])}
-    account.metadata_rows = len(metadata.columns)
-    pool = _known_samples(pool, metadata=metadata, settings=settings, account=account, path=files["metadata"])
-    pool = _deep_enough(pool, settings=settings, account=account)
-    account.reads = int(pool.reads.sum())
+    pool = pooled(tables, merged, on_tree=tips >= 0)
+    account.samples = _by_table([len(table.sample_ids) for table in tables])
+    account.metadata_rows, account.remarks = len(metadata.columns), metadata.remarks
+    pool = known_samples(pool, metadata=metadata, settings=settings, account=account, path=files["metadata"])
+    pool = deep_enough(pool, settings=settings, account=account)
     present = np.asarray(pool.whole.sum(axis=0)).ravel() > 0
     account.asvs_left_out["in no sample that is kept"] = int((~present).sum())
     whole = pool.whole[:, present]
@@ -79,28 +69,12 @@ def read(files: dict[str, Path], *, settings: TableSettings, account: Account) -
         sequences=_trimmed(merged.sequences[on_tree], max_bp=settings.max_bp, account=account),
         counts=rarefied(whole, sample_ids=pool.sample_ids, depth=settings.depth, seed=settings.seed),
         whole=whole,
-        metadata=_rows_of(
-            metadata,
-            samples=[name if study == 0 else None for name, study in zip(pool.sample_ids, pool.study, strict=True)],
-        ),
+        metadata=_rows_of(metadata, pool=pool),
         study=pool.study,
         depth=settings.depth,
         seed=settings.seed,
         tree=shear(phylogeny, tips[on_tree]),
     )
-
-
-@dataclass(frozen=True)
-class _Pool:
-    """Samples of all tables: ids [n], study [n] int8, all reads [n], whole [n, a] counts of the ASVs on the tree."""
-
-    sample_ids: np.ndarray
-    study: np.ndarray
-    reads: np.ndarray
-    whole: sparse.csr_matrix
-
-    def only(self, kept: np.ndarray) -> _Pool:
-        return _Pool(self.sample_ids[kept], self.study[kept], self.reads[kept], self.whole[kept])
 
 
 def _each(files: dict[str, Path], main: str, extra: str) -> list[Path]:
@@ -111,8 +85,8 @@ def _each(files: dict[str, Path], main: str, extra: str) -> list[Path]:
     return [files[name] for name in [main, *further] if name in files]
 
 
-def _extra(counts: list[int]) -> dict[str, int]:
-    return {f"extra table {number}": count for number, count in enumerate(counts) if number}
+def _by_table(counts: list[int]) -> dict[str, int]:
+    return {f"extra table {number}" if number else "the main table": count for number, count in enumerate(counts)}
 
 
 def _tree(files: dict[str, Path], *, settings: TableSettings, account: Account) -> Phylogeny:
@@ -132,7 +106,13 @@ def _tree(files: dict[str, Path], *, settings: TableSettings, account: Account) 
 
 
 def _asvs_accounted(
-    merged: Merged, *, tips: np.ndarray, names: np.ndarray, settings: TableSettings, account: Account
+    tables: list[Counts],
+    merged: Merged,
+    *,
+    tips: np.ndarray,
+    names: np.ndarray,
+    settings: TableSettings,
+    account: Account,
 ) -> None:
     nameless = sum(map(len, merged.nameless))
     if nameless and settings.without_sequence == "error":
@@ -154,59 +134,19 @@ def _asvs_accounted(
             f"table: {len(outside)} of {len(tips)} ASVs are no tips of the tree ({shown}), expected all; give a tree "
             "that has them, or set table.outside_tree=drop."
         )
+    account.asvs = _by_table([len(table.asv_ids) for table in tables])
     account.distinct_asvs, account.on_tree = len(tips) + nameless, len(tips) - len(outside)
     account.asvs_left_out = {"without a sequence": nameless, "no tip of the tree": len(outside)}
     account.noticed = merged.noticed
 
 
-def _known_samples(pool: _Pool, *, metadata: Metadata, settings: TableSettings, account: Account, path: Path) -> _Pool:
-    """Main samples that the metadata have, and extra samples that are in no table before theirs."""
-    known = np.isin(pool.sample_ids, metadata.columns.index.to_numpy(object))
-    unknown = (pool.study == 0) & ~known
-    if not (known & (pool.study == 0)).any():
-        raise UserError(
-            f"{path}: has none of the table's {int((pool.study == 0).sum())} samples; the table's are called "
-            + ", ".join(f"'{name}'" for name in pool.sample_ids[:EXAMPLES])
-            + ", the metadata's "
-            + ", ".join(f"'{name}'" for name in metadata.columns.index[:EXAMPLES])
-            + "; give the metadata of this table, or name their column of ids in table.sample_column."
-        )
-    if unknown.any() and settings.without_metadata == "error":
-        raise UserError(
-            f"{path}: lacks {int(unknown.sum())} of the table's samples ('{pool.sample_ids[unknown][0]}' for one), "
-            "expected all; add them, or set table.without_metadata=drop."
-        )
-    again = pd.Series(pool.sample_ids).duplicated().to_numpy()
-    account.leave_out(pool.sample_ids[unknown], reason="not in the metadata", reads=pool.reads[unknown])
-    account.leave_out(pool.sample_ids[again], reason="in an earlier table already", reads=pool.reads[again])
-    return pool.only(~unknown & ~again)
-
-
-def _deep_enough(pool: _Pool, *, settings: TableSettings, account: Account) -> _Pool:
-    reads = _row_sums(pool.whole)
-    shallow = reads < settings.depth
-    if not (~shallow & (pool.study == 0)).any():
-        main = reads[pool.study == 0]
-        raise UserError(
-            f"table: all {len(main)} samples have fewer than table.depth={settings.depth} reads of ASVs on the tree "
-            f"(the median sample has {int(np.median(main))}, the largest {main.max()}); lower table.depth."
-        )
-    account.all_reads, account.all_study = reads, pool.study
-    account.leave_out(pool.sample_ids[shallow], reason=f"fewer than {settings.depth} reads", reads=reads[shallow])
-    return pool.only(~shallow)
-
-
-def _rows_of(metadata: Metadata, *, samples: list[str | None]) -> pd.DataFrame:
-    """Rows in the order of samples; nothing is known of a sample None."""
-    rows = metadata.columns.reindex(samples).reset_index(drop=True)
+def _rows_of(metadata: Metadata, *, pool: Pool) -> pd.DataFrame:
+    """A row for each sample; nothing is known of those of extra tables."""
+    names = [name if study == 0 else None for name, study in zip(pool.sample_ids, pool.study, strict=True)]
+    rows = metadata.columns.reindex(names).reset_index(drop=True)
     text = rows.select_dtypes(object).columns
     rows[text] = rows[text].astype(object).where(rows[text].notna(), None)
     return rows
-
-
-def _row_sums(matrix: sparse.csr_matrix) -> np.ndarray:
-    """[n] int64."""
-    return np.asarray(matrix.sum(axis=1, dtype=np.int64)).ravel()
 
 
 def _trimmed(sequences: np.ndarray, *, max_bp: int, account: Account) -> np.ndarray:

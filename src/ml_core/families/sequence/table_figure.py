@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from ml_core.canvas import blank_figure, save_figure, unframe
 from ml_core.families.sequence.data import SampleTable
@@ -31,6 +32,9 @@ def draw_table(path: Path, *, table: SampleTable, account: Account) -> None:
     )
     left.axvline(table.depth, color=LINE, linewidth=1.5, label=f"depth {table.depth:,}")
     left.set(xscale="log", xlabel="reads of ASVs on the tree", ylabel="samples")
+    left.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    left.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    left.xaxis.set_minor_formatter(NullFormatter())
     left.legend(frameon=False, fontsize=8)
     before, after = np.diff(table.whole.indptr), np.diff(table.counts.indptr)
     for mask, colour in ((table.study > 0, EXTRA), (table.study == 0, MAIN)):

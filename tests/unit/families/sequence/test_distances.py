@@ -51,6 +51,10 @@ def test_it_computes_the_rarefied_tables_distances(metric: str, files: dict[str,
     np.testing.assert_array_equal(found.matrix, within(table.counts, tree=table.tree, metric=metric, block_samples=2))
     np.testing.assert_array_equal(found.faith, faith_pd(table.counts, tree=table.tree, block_samples=2))
     assert found.metric == metric
+    pairs = found.matrix[np.triu_indices(3, 1)]
+    figures = [pairs.mean(), pairs.std(), pairs.min(), pairs.max()]
+    names = ["mean", "standard_deviation", "smallest", "largest"]
+    assert [summary.numbers[f"unifrac.{name}"] for name in names] == pytest.approx(figures, abs=1e-6)
     assert isinstance(found.matrix, np.memmap)
     assert {check.name: check.passed for check in summary.checks} == {
         "distances_finite": True,

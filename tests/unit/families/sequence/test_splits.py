@@ -120,6 +120,8 @@ def test_groups_can_be_numbers_or_the_samples_themselves() -> None:
     table = cohort([2, 2, 1], extra=1)
     assert set(groups_of(table, column="number")) == {"0", "1", "2", ""}
     assert groups_of(table, column=None).tolist() == ["s0", "s1", "s2", "s3", "s4", ""]
+    table.metadata["number"] += 10_249_001
+    assert set(groups_of(table, column="number")) == {"10249001", "10249002", "10249003", ""}
 
 
 def test_a_column_that_is_not_there_is_named_with_those_that_are() -> None:

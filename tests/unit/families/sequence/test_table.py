@@ -128,6 +128,24 @@ def test_extra_samples_share_asvs_and_tree_and_have_no_labels(tmp_path: Path) ->
     assert account.samples_left_out == [{"sample": "s2", "reason": "in an earlier table already", "reads": 80}]
 
 
+def test_extra_samples_change_no_sample_of_the_main_table(tmp_path: Path) -> None:
+    files = write_files(tmp_path)
+    alone, _ = table_of(files)
+    further = sequences(2, seed=9)
+    write_biom(
+        tmp_path / "extra.biom",
+        np.full((2, 3), 40),
+        sample_ids=np.array(["x1", "x2"], object),
+        asv_ids=np.array([*further, ASVS[0]], object),
+    )
+    files["tree"].write_text(newick([*ASVS, *further]))
+    together, _ = table_of(files | {"extra_tables_1": tmp_path / "extra.biom"})
+    columns = np.flatnonzero(np.isin(together.sequences, alone.sequences))
+    main = together.counts[together.main]
+    np.testing.assert_array_equal(main[:, columns].toarray(), alone.counts.toarray())
+    assert main.sum() == alone.counts.sum()
+
+
 def test_sequences_of_mixed_length_and_with_n_are_kept_trimmed_and_counted(tmp_path: Path) -> None:
     asvs = [ASVS[0], ASVS[1][:25], ASVS[2][:20] + "NNNNN", ASVS[0][:20] + ASVS[3][20:], ASVS[4].lower()]
     found, account = table_of(write_files(tmp_path, asv_ids=asvs, tips=asvs), max_bp=20)

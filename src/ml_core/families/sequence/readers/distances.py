@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 
 import h5py
 import numpy as np
@@ -55,7 +56,7 @@ def _hdf5(path: Path, data: bytes) -> tuple[np.ndarray, np.ndarray]:
 def _npy(path: Path, data: bytes) -> np.ndarray:
     try:
         return np.asarray(np.load(io.BytesIO(data), allow_pickle=False), np.float64)
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, SyntaxError, TokenError) as error:  # the header is parsed as Python
         raise UserError(f"{path}: cannot be read as .npy ({error}), expected {WHAT}; save it again.") from error
 
 

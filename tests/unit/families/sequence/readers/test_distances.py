@@ -63,6 +63,15 @@ def test_what_is_no_matrix_of_distances_is_refused(what: str, tmp_path: Path) ->
         read_distances(tmp_path / "d.tsv")
 
 
+def test_a_damaged_array_is_refused(tmp_path: Path) -> None:
+    whole = written(tmp_path, "npy").read_bytes()
+    for number, data in enumerate((whole[:-8], whole[:20], whole.replace(b"}", b"("))):
+        path = tmp_path / f"{number}.npy"
+        path.write_bytes(data)
+        with pytest.raises(UserError, match=f"{number}.npy: cannot be read as .npy"):
+            read_distances(path)
+
+
 def test_hdf5_of_something_else_is_refused(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "d.h5", "w") as file:
         file["numbers"] = [1]
