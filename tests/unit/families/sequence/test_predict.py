@@ -25,9 +25,7 @@ def written(folder: Path, rows: dict[str, list[int]]) -> Path:
 
 def test_deep_samples_are_rarefied_and_shallow_ones_named(tmp_path: Path) -> None:
     path = written(tmp_path, {"deep": [60, 30, 30], "shallow": [1, 2, 3]})
-    table, shallow, nameless = new_table(
-        PredictSettings(table=str(path)), depth=100, seed=0, max_bp=30, covariates=[]
-    )
+    table, shallow, nameless = new_table(PredictSettings(table=str(path)), depth=100, seed=0, max_bp=30, covariates=[])
     assert table.sample_ids.tolist() == ["deep"]
     assert shallow == ["shallow"]
     assert nameless == 0
