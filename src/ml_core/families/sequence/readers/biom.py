@@ -30,7 +30,7 @@ def read_hdf5(path: Path, data: bytes) -> Table:
         raise UserError(
             f"{path}: is HDF5 but no BIOM 2.1 table ({error.args[0]!s}); export it as BIOM again."
         ) from error
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError, TypeError, AttributeError) as error:  # h5py raises all of these
         raise UserError(f"{path}: is damaged HDF5 ({error}), expected a BIOM table; fetch the file again.") from error
     return sample_ids, asv_ids, _matrix(path, parts, shape=(len(sample_ids), len(asv_ids)))
 

@@ -49,7 +49,7 @@ def _hdf5(path: Path, data: bytes) -> tuple[np.ndarray, np.ndarray]:
         raise UserError(
             f"{path}: is HDF5 without 'order' and 'matrix' ({error.args[0]}), expected the output of ssu; give {WHAT}."
         ) from error
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError, TypeError, AttributeError) as error:  # h5py raises all of these
         raise UserError(f"{path}: is damaged HDF5 ({error}), expected {WHAT}; fetch the file again.") from error
 
 

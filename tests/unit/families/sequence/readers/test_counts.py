@@ -141,3 +141,7 @@ def test_hdf5_without_a_table_is_refused(tmp_path: Path) -> None:
         file["numbers"] = [1, 2]
     with pytest.raises(UserError, match=r"other.biom: is HDF5 but no BIOM 2.1 table"):
         read_counts(tmp_path / "other.biom")
+    with h5py.File(tmp_path / "groups.biom", "w") as file:
+        file.create_group("sample/ids")
+    with pytest.raises(UserError, match=r"groups.biom: is damaged HDF5"):
+        read_counts(tmp_path / "groups.biom")
