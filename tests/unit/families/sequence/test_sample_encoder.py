@@ -46,7 +46,7 @@ def test_distances_are_zero_for_the_same_sample_symmetric_and_at_most_one(metric
     distances = encoded(make_sets(TABLE.counts, TOKENS, limit=100, rng=None), metric)[2]
     assert distances.diagonal().abs().max() < 1e-5
     torch.testing.assert_close(distances, distances.T, rtol=1e-5, atol=1e-5)
-    assert -1e-6 <= distances.min()
+    assert distances.min() >= -1e-6
     assert 0.01 < distances.max() <= 1
 
 
