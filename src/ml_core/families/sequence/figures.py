@@ -10,7 +10,7 @@ from ml_core.canvas import blank_figure, save_figure, unframe
 from ml_core.families.sequence.evaluate import Said
 
 OURS, THEIRS, FAINT = "#2b5d8a", "#8a6d2b", "#5c6675"
-COLOURS = {"frozen": OURS, "finetuned": "#4a8a5b", "scratch": "#8a2b55"}
+COLOURS = {"frozen": OURS, "finetuned": "#4a8a5b", "scratch": "#8a2b55", "random": FAINT}
 
 
 def draw_numbers(path: Path, *, said: Said, true: np.ndarray, column: str) -> None:

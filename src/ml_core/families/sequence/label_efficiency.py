@@ -1,4 +1,4 @@
-"""How good the model is with few labels: on the frozen encoder, finetuned with it, and from random weights."""
+"""How good the model is with few labels: on the frozen encoder, finetuned with it, and without pretraining."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ MODES = {
     "frozen": {"encoder": "pretrained", "freeze_base": True},
     "finetuned": {"encoder": "pretrained", "freeze_base": False},
     "scratch": {"encoder": "new", "freeze_base": False},
+    "random": {"encoder": "new", "freeze_base": True},
 }
 
 

@@ -133,7 +133,7 @@ def _labels(summary: Summary) -> list[Section]:
         return []
     text = (
         "The same training with the labels of some groups only. frozen: heads on the pretrained encoder; finetuned: "
-        "both; scratch: both, from random weights."
+        "both; scratch: both, from random weights; random: heads on an encoder of random weights."
     )
     table = Table(summary.tables["Label efficiency"])
     return [Section("Label efficiency", text, [table], _figures(summary, "Label efficiency"))]
