@@ -16,7 +16,8 @@ class ReportSettings(Settings):
     )
     label_modes: list[str] = setting(
         ["frozen", "finetuned", "scratch", "random"],
-        description="frozen: heads on the pretrained encoder; finetuned: both; scratch: both, from random weights; random: heads on those",
+        description="frozen: heads on the pretrained encoder; finetuned: both; scratch: both, from random weights; "
+        "random: heads on those",
     )
     bootstrap_draws: int = setting(1000, description="Resamplings of the test groups behind each interval", ge=10)
     shown_asvs: int = setting(20, description="ASVs in the table of attention", ge=1)
