@@ -17,6 +17,7 @@ from ml_core.families.sequence.predictor_task import PredictorTask, class_metric
 from ml_core.families.sequence.targets import CLASSIFICATION
 from ml_core.training.trainer import fit
 
+BASE_SLOWER = 10  # a pretrained encoder that learns as fast as new heads forgets more than it learns
 MODES = {
     "frozen": {"encoder": "pretrained", "freeze_base": True},
     "finetuned": {"encoder": "pretrained", "freeze_base": False},
@@ -39,6 +40,8 @@ def train_with(
     if mode not in MODES:
         raise UserError(f"report.label_modes: unknown mode '{mode}', expected {', '.join(MODES)}.")
     changed = settings.model_copy(update={**MODES[mode], "label_share": share, "tensorboard": False})
+    if mode == "finetuned":
+        changed = changed.model_copy(update={"learning_rates": {"base": settings.learning_rate / BASE_SLOWER}})
     prepared = prepare_on(table, splits, encoder, settings=changed)
     training, task = prepared.training, prepared.training.task
     assert isinstance(task, PredictorTask)
