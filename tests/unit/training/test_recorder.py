@@ -2,6 +2,7 @@
 
 import csv
 import logging
+import time
 import math
 
 import pytest
@@ -117,6 +118,7 @@ def test_tensorboard_holds_scalars_histograms_and_the_confusion_matrix(tmp_path)
 def test_tensorboard_hides_what_was_written_after_the_checkpoint(tmp_path):
     with pytest.raises(Interrupted):
         toy_fit(tmp_path, tensorboard=True, arguments={"should_stop": StopAtCheck(7)})
+    time.sleep(1.1)  # files of one second and process are read in the order of "9" and "10", which is no order of time
     toy_fit(tmp_path, tensorboard=True)
     events = EventAccumulator(str(tmp_path / "logs/tensorboard"), size_guidance={"scalars": 0}).Reload()
     assert [event.step for event in events.Scalars("step/loss")] == list(range(1, 31))
