@@ -2,8 +2,8 @@
 
 import csv
 import logging
-import time
 import math
+import time
 
 import pytest
 import torch
