@@ -14,8 +14,8 @@ Rows = list[dict[str, float]]
 COLOURS = ("#2b5d8a", "#8a2b55", "#8a6d2b", "#4a8a5b", "#5c6675", "#b3382c", "#6b4a8a", "#2b8a86")
 
 
-def training_curves(history: Rows, path: Path, *, best_epoch: int) -> None:
-    """Losses, validation MRR, and the signs of collapse by node type, over epochs; the chosen epoch is marked."""
+def training_curves(history: Rows, path: Path, *, best_epoch: int, vector_epochs: int) -> None:
+    """Losses, validation MRR, signs of collapse by node type; marked: when the layers start, the epoch chosen."""
     epochs = np.array([row["epoch"] for row in history])
     figure = Figure(figsize=(15, 3.6), layout="constrained")
     FigureCanvasAgg(figure)
@@ -42,6 +42,8 @@ def training_curves(history: Rows, path: Path, *, best_epoch: int) -> None:
     for panel, title in zip(panels, titles, strict=True):
         panel.set(title=title, xlabel="epoch")
         panel.axvline(best_epoch, color="#b3382c", linewidth=1, linestyle=":")
+        if vector_epochs:
+            panel.axvline(vector_epochs + 0.5, color="#8d8d8d", linewidth=1, label="layers join in")
         panel.spines[["top", "right"]].set_visible(False)
         if panel.get_legend_handles_labels()[0]:
             panel.legend(frameon=False, fontsize=7)

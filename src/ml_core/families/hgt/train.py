@@ -185,6 +185,11 @@ def _refuse_empty(graph: KnowledgeGraph, splits: EdgeSplits, settings: ModelSett
 def _summary(run: StageRun, *, result: FitResult, settings: ModelSettings) -> Summary:
     summary = training_summary(run.directory, result=result, settings=settings)
     best_epoch = int(best_row(result.history, settings=settings)["epoch"])
-    training_curves(result.history, run.directory / "figures" / "curves.png", best_epoch=best_epoch)
+    training_curves(
+        result.history,
+        run.directory / "figures" / "curves.png",
+        best_epoch=best_epoch,
+        vector_epochs=settings.vector_epochs,
+    )
     summary.figures["Training"] = "figures/curves.png"
     return summary
