@@ -46,7 +46,7 @@ def predict_samples(
     covariates = torch.from_numpy(encode_covariates(table, rows, task.categories))
     nothing = torch.zeros(len(rows))
     replies = [
-        model(Questions(each, None, answer=nothing, covariates=covariates, richness=nothing, own=nothing)).target
+        model(Questions(each, None, answer=nothing, covariates=covariates, richness=nothing)).target
         for each in embeddings
     ]
     raw = torch.stack(replies).float().numpy()  # [draws, members, n, outputs]

@@ -81,7 +81,7 @@ def known_sets(counts: sparse.csr_matrix, *, limit: int, batch: int = 32) -> Ite
     """Rows of counts [n, a], `batch` at a time, as sets without tokens: of ASVs whose embeddings are known."""
     nothing = np.zeros((counts.shape[1], 1), np.uint8)
     for start in range(0, counts.shape[0], batch):
-        yield make_sets(counts[start : start + batch], nothing, limit=limit, rng=None)
+        yield make_sets(counts[start : start + batch], nothing, limit=limit, rngs=None)
 
 
 @torch.no_grad()

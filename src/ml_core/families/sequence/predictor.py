@@ -18,15 +18,14 @@ from ml_core.families.sequence.samples import Sets
 @dataclass(frozen=True)
 class Questions:
     """Samples whose target is asked for. **Shapes**, n samples: embedding [n, width] where the base is frozen, else
-    sets; answer [n] float32 standardised or int64 class; covariates [n, columns] int64; richness [n] float32, log ASVs;
-    own [n] int64, the sample."""
+    sets; answer [n] float32 standardised or int64 class; covariates [n, columns] int64; richness [n] float32, log ASVs.
+    """
 
     embedding: Tensor | None
     sets: Sets | None
     answer: Tensor
     covariates: Tensor
     richness: Tensor
-    own: Tensor
 
 
 @dataclass(frozen=True)

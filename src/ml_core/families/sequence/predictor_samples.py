@@ -70,15 +70,14 @@ class PredictorSamples:
         sets = None
         if self.tokens is not None:
             counts = sparse.vstack([self.draws[d][[i]] for d, i in zip(draw, indices, strict=True)], format="csr")
-            limiting = None if self.fixed else np.random.default_rng([seed, epoch, int(indices[0]), LIMIT])
-            sets = make_sets(counts, self.tokens, limit=self.limit, rng=limiting)
+            rngs = None if self.fixed else [np.random.default_rng([seed, epoch, int(i), LIMIT]) for i in indices]
+            sets = make_sets(counts, self.tokens, limit=self.limit, rngs=rngs)
         return Questions(
             embedding=None if self.cached is None else self.cached[draw, indices],
             sets=sets,
             answer=torch.from_numpy(self.answer[indices]),
             covariates=torch.from_numpy(self.covariates[indices]),
             richness=torch.from_numpy(self.richness[draw, indices]),
-            own=torch.from_numpy(np.asarray(self.rows[indices], np.int64)),
         )
 
     def _draw(self, index: int, *, seed: int, epoch: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,13 +46,16 @@ class Block:
     clean: bool
 
 
-def make_sets(counts: sparse.csr_matrix, tokens: np.ndarray, *, limit: int, rng: np.random.Generator | None) -> Sets:
+def make_sets(
+    counts: sparse.csr_matrix, tokens: np.ndarray, *, limit: int, rngs: Sequence[np.random.Generator] | None
+) -> Sets:
     """The rows of counts [n, a] as sets; tokens [a, l].
 
-    Of a sample with more than `limit` ASVs some are drawn without replacement, by abundance, or with no `rng` the most
-    abundant are taken.
+    Of a sample with more than `limit` ASVs some are drawn without replacement, by abundance, with the row's generator
+    of `rngs`, or without these the most abundant are taken.
     """
-    chosen = [_limited(counts, row, limit=limit, rng=rng) for row in range(counts.shape[0])]
+    count = counts.shape[0]
+    chosen = [_limited(counts, row, limit=limit, rng=None if rngs is None else rngs[row]) for row in range(count)]
     asv, place = np.unique(np.concatenate([columns for columns, _ in chosen]), return_inverse=True)
     slots = max(len(columns) for columns, _ in chosen)
     slot, reads = np.zeros((len(chosen), slots), np.int64), np.zeros((len(chosen), slots), np.float32)
@@ -108,8 +112,8 @@ class EncoderSamples:
 
     def _block(self, places: np.ndarray, *, seed: int, epoch: int, index: int) -> Block:
         settings = self.settings
-        limiting = None if self.fixed else np.random.default_rng([seed, epoch, index, LIMIT])
-        sets = make_sets(self.counts[places], self.tokens, limit=settings.token_limit, rng=limiting)
+        rngs = None if self.fixed else [np.random.default_rng([seed, epoch, int(i), LIMIT]) for i in places]
+        sets = make_sets(self.counts[places], self.tokens, limit=settings.token_limit, rngs=rngs)
         clear = sets.tokens.numpy()
         masked, hidden = mask_nucleotides(
             clear,

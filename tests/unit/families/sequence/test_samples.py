@@ -17,7 +17,7 @@ TOKENS = tokenize(TABLE.sequences, max_bp=20)
 
 @given(st.lists(st.integers(0, 11), min_size=1, max_size=6))
 def test_sets_hold_what_the_rows_hold_and_each_asv_once(rows: list[int]) -> None:
-    sets = make_sets(TABLE.counts[rows], TOKENS, limit=100, rng=None)
+    sets = make_sets(TABLE.counts[rows], TOKENS, limit=100, rngs=None)
     assert len(np.unique(sets.asv)) == len(sets.asv) == len(sets.tokens)
     rebuilt = np.zeros((len(rows), len(TABLE.asv_ids)))
     for row, (slot, reads) in enumerate(zip(sets.slot, sets.reads, strict=True)):
@@ -27,10 +27,10 @@ def test_sets_hold_what_the_rows_hold_and_each_asv_once(rows: list[int]) -> None
 
 
 def test_over_the_cap_the_most_abundant_stay_or_some_are_drawn() -> None:
-    top = make_sets(TABLE.whole[[0]], TOKENS, limit=3, rng=None)
+    top = make_sets(TABLE.whole[[0]], TOKENS, limit=3, rngs=None)
     kept = sorted(top.reads[0].tolist())
     assert kept == sorted(TABLE.whole[[0]].toarray().ravel().tolist())[-3:]
-    drawn = make_sets(TABLE.whole[[0]], TOKENS, limit=3, rng=np.random.default_rng(0))
+    drawn = make_sets(TABLE.whole[[0]], TOKENS, limit=3, rngs=[np.random.default_rng(0)])
     assert (drawn.reads > 0).sum() == 3
 
 
@@ -57,3 +57,15 @@ def test_fixed_blocks_hide_the_same_nucleotides_in_every_epoch_and_answer_for_th
 def test_no_block_has_fewer_than_two_samples(rows: int, blocks: int) -> None:
     samples = EncoderSamples(TABLE, small_distances(), np.arange(rows), settings=small_settings(), fixed=False)
     assert len(samples) == blocks
+
+
+def test_which_asvs_a_sample_keeps_does_not_depend_on_its_batch():
+    def kept(rows):
+        rngs = [np.random.default_rng([5, row]) for row in rows]
+        sets = make_sets(TABLE.whole[rows], TOKENS, limit=3, rngs=rngs)
+        return {row: set(sets.asv[sets.slot[at]][sets.reads[at] > 0].tolist()) for at, row in enumerate(rows)}
+
+    rows = list(range(min(6, TABLE.whole.shape[0])))
+    together = kept(rows)
+    assert max(np.diff(TABLE.whole.indptr)[rows]) > 3
+    assert all(kept([row])[row] == together[row] for row in rows)
