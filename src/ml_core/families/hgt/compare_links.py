@@ -85,6 +85,7 @@ def link_figures(known: Evidence, links: Links, *, summary: Summary, settings: R
 def compare(known: Evidence, links: Links, *, summary: Summary, settings: ReportSettings) -> None:
     """Who wins, relation by relation, in filtered MRR and degree-matched AUROC; a row for each."""
     enough = links.compared(settings)
+    shown = {method: label for method, label in SHOWN.items() if any(method in each for each in links.answers.values())}
     lost = 0
     for metric, title in COMPARED.items():
         rows: list[dict[str, Number]] = []
@@ -101,7 +102,7 @@ def compare(known: Evidence, links: Links, *, summary: Summary, settings: Report
                 {
                     "relation": relation,
                     "edges": links.questions[relation].in_split,
-                    **{label: round(numbers[method], 3) for method, label in SHOWN.items() if method in numbers},
+                    **{label: _rounded(numbers.get(method)) for method, label in shown.items()},
                     "wins": figures.METHODS[MODEL if wins else strongest][0],
                     "gain, 95 %": f"{gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})".replace(" ", NO_BREAK),
                     "counts": relation in enough,
@@ -109,3 +110,8 @@ def compare(known: Evidence, links: Links, *, summary: Summary, settings: Report
             )
         summary.tables[title] = rows
     summary.numbers |= {"compared.relations": len(enough), "compared.comparisons_lost": lost}
+
+
+def _rounded(value: float | None) -> Number:
+    """Nothing where a method was not asked about the relation."""
+    return None if value is None else round(value, 3)

@@ -100,6 +100,16 @@ def test_a_number_that_others_read_is_there_and_is_a_number(metrics: dict[str, A
     assert np.isfinite(metrics[name])
 
 
+def test_every_row_of_a_table_has_its_columns(finished: dict[str, Artifact], metrics: dict[str, Any]) -> None:
+    """The regression on paths answers for the main relation alone, wherever that stands."""
+    assert metrics["control.metapaths.indication.mrr"] > 0
+    for title in ("filtered MRR", "degree-matched AUROC"):
+        rows = finished["report"].summary.tables[title]
+        assert len({tuple(row) for row in rows}) == 1
+        answered = [row["relation"] for row in rows if row["metapath regression"] is not None]
+        assert answered == ["indication"]
+
+
 def test_the_verdict_is_a_word_for_the_model_for_each_type_and_for_the_controls(metrics: dict[str, Any]) -> None:
     words = {"pass", "warn", "fail"}
     assert metrics["verdict"] in words
