@@ -7,6 +7,7 @@ import math
 from ml_core.report import Figure, KeyFigure, Report, Section, Table
 from ml_core.summary import Number, Summary
 
+NEAREST = "baseline.nearest_asv.masked_accuracy"
 NAMES = {
     "model": "model",
     "random_forest": "random forest",
@@ -47,17 +48,18 @@ def page(summary: Summary, *, column: str, classes: bool, provenance: dict[str, 
 
 
 def headline(summary: Summary, *, column: str, metric: str) -> str:
-    """Who is best on the test samples, a winning baseline first; then what pretraining learnt."""
-    values = methods(summary, metric)
+    """Who is best at what, winning baselines first; then how well distances are known."""
+    numbers, values = summary.numbers, methods(summary, metric)
     best = (max if metric == "auc" else min)(values, key=lambda name: values[name])
     shown = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
     won = "The model is best" if best == "model" else f"A baseline, {best}, is best"
-    numbers = summary.numbers
-    return (
-        f"{won} at {column}, by {metric} on test groups: {shown}. On samples of unseen groups, UniFrac from the "
-        f"embeddings has R2 {_show(numbers['pretrain.unifrac_r2'])}, and {_show(numbers['pretrain.masked_accuracy'])} "
-        "of hidden nucleotides are named."
-    )
+    parts = [f"{won} at {column}, by {metric} on test groups: {shown}."]
+    named, nearest = _float(numbers["pretrain.masked_accuracy"]), _float(numbers[NEAREST])
+    who = "The encoder" if named > nearest else "A baseline, the nearest ASV,"
+    parts.append(f"{who} names most hidden nucleotides: encoder {named:.4g}, nearest ASV {nearest:.4g}.")
+    parts.sort(key=lambda text: not text.startswith("A baseline"))
+    r2 = _show(numbers["pretrain.unifrac_r2"])
+    return " ".join([*parts, f"UniFrac from the embeddings of unseen groups' samples has R2 {r2}."])
 
 
 def _key_figures(summary: Summary, *, column: str, metric: str) -> list[KeyFigure]:
@@ -66,10 +68,10 @@ def _key_figures(summary: Summary, *, column: str, metric: str) -> list[KeyFigur
     good = all(ours > value if metric == "auc" else ours < value for value in rivals.values())
     against = ", ".join(f"{name} {value:.4g}" for name, value in rivals.items())
     nucleotides = (
-        f"nearest ASV {_show(numbers['baseline.nearest_asv.masked_accuracy'])}, majority by position "
+        f"nearest ASV {_show(numbers[NEAREST])}, majority by position "
         f"{_show(numbers['baseline.position_majority.masked_accuracy'])}"
     )
-    named = numbers["pretrain.masked_accuracy"] > numbers["baseline.nearest_asv.masked_accuracy"]  # type: ignore[operator]
+    named = _float(numbers["pretrain.masked_accuracy"]) > _float(numbers[NEAREST])
     return [
         KeyFigure(f"{column}, {metric}", f"{ours:.4g}", against, good),
         KeyFigure("UniFrac R2", _show(numbers["pretrain.unifrac_r2"]), "pairs of test samples"),
@@ -159,3 +161,7 @@ def _figures(summary: Summary, *titles: str) -> list[Figure]:
 
 def _show(value: Number) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _float(value: Number) -> float:
+    return float(value) if isinstance(value, int | float) else math.nan
