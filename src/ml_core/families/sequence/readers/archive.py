@@ -50,6 +50,7 @@ def _from_artifact(path: Path, *, members: tuple[str, ...], what: str) -> bytes:
                 if f"data/{member}" in names:
                     return archive.read(names[f"data/{member}"])
             described = archive.read(names["metadata.yaml"]).decode() if "metadata.yaml" in names else ""
+    # zipfile raises NotImplementedError for compressions that it does not know, RuntimeError for encrypted members
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
         raise UserError(
             f"{path}: is a damaged zip ({error}), expected {what} as .qza; fetch the file again."
