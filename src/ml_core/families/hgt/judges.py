@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from ml_core.families.hgt.data import SPLITS, EdgeSplits, KnowledgeGraph
+from ml_core.families.hgt.links import AS_HEAD, AS_TAIL, PRODUCT
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,12 @@ class EmbeddingJudge:
 
     def factors(self, relation: int) -> Factors:
         of = self.graph.relations[relation]
-        head, tail = (self.embeddings[_slice(self.graph, node_type)] for node_type in (of.head, of.tail))
-        weight = (self.decoder[relation] * self.scale).astype(np.float32)
-        return Factors(np.asarray(head, np.float32) * weight, np.asarray(tail, np.float32))
+        head, tail = (np.asarray(self.embeddings[_slice(self.graph, node_type)], np.float32) for node_type in (of.head, of.tail))
+        decoder = (self.decoder[relation] * self.scale).astype(np.float32)
+        as_head = decoder[AS_TAIL if of.symmetric else AS_HEAD]
+        one = np.ones((len(tail), 1), np.float32)
+        heads = np.concatenate([head * decoder[PRODUCT] + decoder[AS_TAIL], (head @ as_head)[:, None]], axis=1)
+        return Factors(heads, np.concatenate([tail, one], axis=1))
 
 
 class PopularityJudge:
