@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from ml_core.families.hgt.data import EdgeSplits, KnowledgeGraph
 from ml_core.families.hgt.inference import encode
+from ml_core.families.hgt.judges import EmbeddingJudge, Leaning
+from ml_core.families.hgt.leaning import fit_leaning
 from ml_core.families.hgt.messages import MessageGraph
 from ml_core.families.hgt.model import HGT, START
 from ml_core.families.hgt.model_settings import ModelSettings
@@ -32,11 +34,12 @@ NODES_PER_CHUNK = 8192
 
 @dataclass(frozen=True)
 class Control:
-    """As `embeddings.Embeddings`: score = products and leanings of `links.PRODUCT`, ... in decoder[relation], times scale."""
+    """What `judges.EmbeddingJudge` scores pairs by; only DistMult leans to popular nodes, as the model does."""
 
     embeddings: np.ndarray
     decoder: np.ndarray
     scale: float
+    leaning: Leaning | None = None
 
 
 class DistMult(nn.Module):
@@ -110,7 +113,8 @@ def distmult(graph: KnowledgeGraph, splits: EdgeSplits, settings: ModelSettings,
     if settings.decoder == "dot":
         model.weights.requires_grad_(False)
     _train(training, model, settings, work=work)
-    return Control(model.embedding.weight.detach().cpu().numpy(), model.decoder.detach().cpu().numpy(), model.scale)
+    arrays = model.embedding.weight.detach().cpu().numpy(), model.decoder.detach().cpu().numpy()
+    return Control(*arrays, model.scale, fit_leaning(graph, splits, EmbeddingJudge(graph, *arrays, model.scale)))
 
 
 def untrained(graph: KnowledgeGraph, splits: EdgeSplits, settings: ModelSettings) -> Control:

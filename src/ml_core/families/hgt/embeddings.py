@@ -13,23 +13,32 @@ import pyarrow.parquet as pq
 from ml_core.errors import UserError
 from ml_core.families.hgt.data import KnowledgeGraph, load_graph, load_splits
 from ml_core.families.hgt.inference import encode
+from ml_core.families.hgt.judges import EmbeddingJudge, Leaning
+from ml_core.families.hgt.leaning import fit_leaning
 from ml_core.families.hgt.messages import Messages
 from ml_core.families.hgt.report_settings import EmbeddingsSettings
 from ml_core.families.hgt.train import load_model
 from ml_core.stages import StageRun, cpu_seconds
 from ml_core.summary import Summary
 
+ENDS = ("head", "tail")
+
 
 @dataclass(frozen=True)
 class Embeddings:
-    """score(head, relation, tail) = sum(z_head * decoder[relation] * z_tail) * scale.
+    """What `judges.EmbeddingJudge` scores pairs by.
 
-    **Shapes**: embeddings [n, f] float32, in the graph's order of nodes; decoder [r, f] float32.
+    **Shapes**: embeddings [n, f] float32, in the graph's order of nodes; decoder [r, 3, f] float32.
     """
 
     embeddings: np.ndarray
     decoder: np.ndarray
     scale: float
+    leaning: Leaning
+
+    def judge(self, graph: KnowledgeGraph) -> EmbeddingJudge:
+        """Scores of pairs of this graph."""
+        return EmbeddingJudge(graph, self.embeddings, self.decoder, self.scale, self.leaning)
 
 
 def build(run: StageRun) -> Summary:
@@ -47,7 +56,9 @@ def build(run: StageRun) -> Summary:
         progress=lambda chunks: run.progress(chunks, what="encode nodes"),
     )
     seconds = cpu_seconds() - started
-    found = Embeddings(z.numpy(), model.decoder.detach().numpy(), model.scale)
+    decoder = model.decoder.detach().numpy()
+    leaning = fit_leaning(graph, splits, EmbeddingJudge(graph, z.numpy(), decoder, model.scale))
+    found = Embeddings(z.numpy(), decoder, model.scale, leaning)
     save_embeddings(run.directory, found, graph)
     if settings.csv:
         write_csv(run.directory / "embeddings.csv", found, graph)
@@ -63,9 +74,15 @@ def build(run: StageRun) -> Summary:
 
 
 def save_embeddings(directory: Path, found: Embeddings, graph: KnowledgeGraph) -> None:
-    """Write embeddings.npy, decoder.npy, embeddings.json and embeddings.parquet (one row per node)."""
+    """Write embeddings.npy, decoder.npy, leaning.npz, embeddings.json and embeddings.parquet (one row per node)."""
     np.save(directory / "embeddings.npy", found.embeddings)
     np.save(directory / "decoder.npy", found.decoder)
+    popular = {
+        f"{number}.{end}": each
+        for number, both in enumerate(found.leaning.popular)
+        for end, each in zip(ENDS, both, strict=True)
+    }
+    np.savez(directory / "leaning.npz", strength=found.leaning.strength, **popular)
     described = {
         "scale": found.scale,
         "node_types": graph.node_types,
@@ -83,7 +100,9 @@ def load_embeddings(directory: Path) -> Embeddings:
     """What `save_embeddings` wrote; arrays are memory-mapped."""
     embeddings, decoder = (np.load(directory / f"{name}.npy", mmap_mode="r") for name in ("embeddings", "decoder"))
     scale = float(json.loads((directory / "embeddings.json").read_text())["scale"])
-    return Embeddings(embeddings, decoder, scale)
+    with np.load(directory / "leaning.npz") as kept:
+        popular = [tuple(kept[f"{number}.{end}"] for end in ENDS) for number in range(len(decoder))]
+        return Embeddings(embeddings, decoder, scale, Leaning(kept["strength"], popular))
 
 
 def write_csv(path: Path, found: Embeddings, graph: KnowledgeGraph) -> None:

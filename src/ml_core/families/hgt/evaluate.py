@@ -64,9 +64,14 @@ def main_relation(graph: KnowledgeGraph, asked: str = "auto") -> int:
     return max(with_genes or range(len(graph.relations)), key=lambda i: sizes[i])
 
 
-def known_pairs(graph: KnowledgeGraph, relation: int) -> sparse.csr_matrix:
-    """[heads, tails] bool: pairs of every split, both directions where symmetric, and itself within one type."""
-    of, edges = graph.relations[relation], graph.edges_of(relation)
+def known_pairs(graph: KnowledgeGraph, relation: int, *, left_out: np.ndarray | None = None) -> sparse.csr_matrix:
+    """[heads, tails] bool: pairs of every split, both directions where symmetric, and itself within one type.
+
+    left_out [edges of the graph] bool: those that nobody shall know of.
+    """
+    of, own = graph.relations[relation], graph.edges_of(relation)
+    edges = np.arange(own.start, own.stop)
+    edges = edges if left_out is None else edges[~left_out[edges]]
     head, tail = graph.nodes_of(of.head), graph.nodes_of(of.tail)
     rows = np.asarray(graph.head[edges], np.int64) - head.start
     columns = np.asarray(graph.tail[edges], np.int64) - tail.start
@@ -88,8 +93,12 @@ def ask(
     negatives_per_edge: int = 10,
     seed: int = 0,
     split: str = "test",
+    blind_to: str | None = None,
 ) -> Questions:
-    """The relation's edges in `split`, at most `most` (0: all) drawn at random, with uniform and matched negatives."""
+    """The relation's edges in `split`, at most `most` (0: all) drawn at random, with uniform and matched negatives.
+
+    blind_to: a split whose edges are not known of, neither as true pairs nor as what does not compete.
+    """
     rng = np.random.default_rng([seed, relation])
     of, edges = graph.relations[relation], graph.edges_of(relation)
     held_out = np.flatnonzero(np.asarray(splits.part[edges]) == SPLITS.index(split)) + edges.start
@@ -98,7 +107,8 @@ def ask(
         chosen = np.sort(rng.choice(held_out, most, replace=False))
     rows = np.asarray(graph.head[chosen], np.int64) - graph.nodes_of(of.head).start
     columns = np.asarray(graph.tail[chosen], np.int64) - graph.nodes_of(of.tail).start
-    known = known_pairs(graph, relation)
+    left_out = None if blind_to is None else np.asarray(splits.part) == SPLITS.index(blind_to)
+    known = known_pairs(graph, relation, left_out=left_out)
     uniform, matched = (
         corrupt(rows, columns, known=known, per_pair=negatives_per_edge, matched=by_degree, rng=rng)
         for by_degree in (False, True)

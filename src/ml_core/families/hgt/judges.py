@@ -34,25 +34,56 @@ class Judge(Protocol):
 
 
 @dataclass(frozen=True)
-class EmbeddingJudge:
-    """score = sum(z_head * w_relation * z_tail) * scale: DistMult, or a dot product where w is 1.
+class Leaning:
+    """What the number of a node's training edges adds to its scores (leaning.py).
 
-    **Shapes**: embeddings [n, f], decoder [r, f].
+    **Shapes**: strength [r, 2], of heads and tails; popular: of each relation ([heads], [tails]), log(1 + edges).
+    """
+
+    strength: np.ndarray
+    popular: list[tuple[np.ndarray, np.ndarray]]
+
+    def of(self, relation: int) -> tuple[np.ndarray, np.ndarray]:
+        """[heads], [tails] float32, to be added."""
+        head, tail = (s * p for s, p in zip(self.strength[relation], self.popular[relation], strict=True))
+        return head.astype(np.float32), tail.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class EmbeddingJudge:
+    """score = sum(z_head * w * z_tail + z_tail * as_tail + z_head * as_head) * scale + leaning of both ends.
+
+    DistMult (a dot product where w is 1), and how often a node is an end of such edges at all. **Shapes**: embeddings
+    [n, f]; decoder [r, 3, f], the rows of `links.PRODUCT`, `AS_TAIL`, `AS_HEAD`.
     """
 
     graph: KnowledgeGraph
     embeddings: np.ndarray
     decoder: np.ndarray
     scale: float = 1.0
+    leaning: Leaning | None = None
 
     def factors(self, relation: int) -> Factors:
         of = self.graph.relations[relation]
-        head, tail = (np.asarray(self.embeddings[_slice(self.graph, node_type)], np.float32) for node_type in (of.head, of.tail))
-        decoder = (self.decoder[relation] * self.scale).astype(np.float32)
-        as_head = decoder[AS_TAIL if of.symmetric else AS_HEAD]
-        one = np.ones((len(tail), 1), np.float32)
-        heads = np.concatenate([head * decoder[PRODUCT] + decoder[AS_TAIL], (head @ as_head)[:, None]], axis=1)
-        return Factors(heads, np.concatenate([tail, one], axis=1))
+        heads, tails = (self.embeddings[_slice(self.graph, node_type)] for node_type in (of.head, of.tail))
+        of_heads, of_tails = (None, None) if self.leaning is None else self.leaning.of(relation)
+        return Factors(self.as_heads(relation, heads, of_heads), self.as_tails(relation, tails, of_tails))
+
+    def as_heads(self, relation: int, embeddings: np.ndarray, leaning: np.ndarray | None = None) -> np.ndarray:
+        """The rows of `Factors.head` of nodes with these embeddings [k, f] and this leaning [k] (None: 0)."""
+        decoder = self._decoder(relation)
+        own = embeddings @ decoder[AS_TAIL if self.graph.relations[relation].symmetric else AS_HEAD]
+        own = own if leaning is None else own + leaning
+        one = np.ones_like(own)
+        return np.column_stack([embeddings * decoder[PRODUCT] + decoder[AS_TAIL], own, one]).astype(np.float32)
+
+    def as_tails(self, relation: int, embeddings: np.ndarray, leaning: np.ndarray | None = None) -> np.ndarray:
+        """The rows of `Factors.tail`."""
+        one = np.ones(len(embeddings), np.float32)
+        return np.column_stack([embeddings, one, np.zeros_like(one) if leaning is None else leaning]).astype(np.float32)
+
+    def _decoder(self, relation: int) -> np.ndarray:
+        return np.asarray(self.decoder[relation] * self.scale, np.float32)
 
 
 class PopularityJudge:

@@ -19,8 +19,8 @@ NEVER = -1e30  # the logit of what must not count
 def link_loss(z: Tensor, decoder: Tensor, links: list[Links], *, scale: float, chunk: int) -> Tensor:
     """Weighted sum over all targets of the cross entropy of the true node against the others, both sides averaged.
 
-    The logit of (head, tail) is sum(z_head * w * z_tail + z_tail * as_tail + z_head * as_head) * scale: DistMult (w is 1
-    for a dot product) and how often a node is an end of such edges at all. Symmetric relations have as_tail for both.
+    The logit of (head, tail) is sum(z_head * w * z_tail + z_tail * as_tail + z_head * as_head) * scale: DistMult (w is
+    1 for a dot product) and how often a node is an end of such edges at all. Symmetric relations have as_tail for both.
 
     **Shapes**: z [n, f]; decoder [relations, 3, f], the rows w, as_tail, as_head. chunk: targets at a time.
     """

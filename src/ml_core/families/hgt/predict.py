@@ -42,7 +42,7 @@ def answer(settings: PredictSettings, artifacts: Mapping[str, Artifact]) -> Summ
     graph, splits = load_graph(artifacts["graph"].directory), load_splits(artifacts["splits"].directory)
     found = load_embeddings(artifacts["embeddings"].directory)
     relation = main_relation(graph, settings.relation)
-    judge = EmbeddingJudge(graph, found.embeddings, found.decoder, found.scale)
+    judge = found.judge(graph)
     node_type = DRUG if settings.drug is not None else DISEASE
     other = _other_end(graph, relation, node_type)
     asked, flow = _who(settings, artifacts, graph=graph, splits=splits, node_type=node_type)
@@ -151,8 +151,8 @@ def _scores(judge: EmbeddingJudge, relation: int, asked: Asked) -> np.ndarray:
     factors = judge.factors(relation)
     is_head = of.head == asked.node_type
     if asked.new is not None:
-        weight = judge.decoder[relation] * judge.scale
-        embedding = asked.new.embedding * weight if is_head else asked.new.embedding
+        alone = asked.new.embedding[None]
+        embedding = (judge.as_heads(relation, alone) if is_head else judge.as_tails(relation, alone))[0]
     else:
         at = asked.node - judge.graph.nodes_of(asked.node_type).start
         embedding = (factors.head if is_head else factors.tail)[at]

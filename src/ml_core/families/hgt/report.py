@@ -50,9 +50,9 @@ def gather_evidence(run: StageRun) -> Evidence:
     settings: ReportSettings = run.settings
     graph, splits = load_graph(run.inputs["graph"].directory), load_splits(run.inputs["splits"].directory)
     ours = load_embeddings(run.inputs["embeddings"].directory)
-    judges: dict[str, Judge] = {MODEL: EmbeddingJudge(graph, ours.embeddings, ours.decoder, ours.scale)}
+    judges: dict[str, Judge] = {MODEL: ours.judge(graph)}
     judges["popularity"] = PopularityJudge(graph, splits)
     judges["global_popularity"] = PopularityJudge(graph, splits, everywhere=True)
     for name, control in controls.build(run, graph=graph, splits=splits).items():
-        judges[name] = EmbeddingJudge(graph, control.embeddings, control.decoder, control.scale)
+        judges[name] = EmbeddingJudge(graph, control.embeddings, control.decoder, control.scale, control.leaning)
     return Evidence(graph, splits, judges, evaluate.main_relation(graph, settings.main_relation))

@@ -20,6 +20,9 @@ from ml_core.families.hgt.data import EdgeSplits, KnowledgeGraph, save_graph, sa
 from ml_core.families.hgt.embeddings import Embeddings, save_embeddings
 from ml_core.families.hgt.flows import attention_by_layer, edges_of, states
 from ml_core.families.hgt.fold_in import NewEdges, fold_in, jaccard, read_edges
+from ml_core.families.hgt.judges import EmbeddingJudge
+from ml_core.families.hgt.leaning import fit_leaning
+from ml_core.families.hgt.links import PRODUCT
 from ml_core.families.hgt.messages import Messages, directed_relations
 from ml_core.families.hgt.model import HGT
 from ml_core.families.hgt.model_settings import ModelSettings
@@ -83,7 +86,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     (folder / "model" / "model.json").write_text(json.dumps(description))
     with torch.no_grad():
         z = model(messages.whole())
-    found = Embeddings(z.numpy(), model.decoder.detach().numpy(), model.scale)
+    decoder = model.decoder.detach().numpy()
+    leaning = fit_leaning(graph, splits, EmbeddingJudge(graph, z.numpy(), decoder, model.scale))
+    leaning.strength[0] = 0.5, 2.0
+    found = Embeddings(z.numpy(), decoder, model.scale, leaning)
     save_embeddings(folder / "embeddings", found, graph)
     return Made(folder, graph, splits, messages, model)
 
@@ -104,10 +110,15 @@ def test_known_pairs_of_every_split_are_left_out_and_the_rest_is_in_order_of_sco
 
 def test_scores_are_the_decoders_in_both_directions(made: Made) -> None:
     z = np.load(made.folder / "embeddings" / "embeddings.npy")
-    weight = made.model.decoder.detach().numpy()[0] * made.model.scale
+    product, as_tail, as_head = made.model.decoder.detach().numpy()[0] * made.model.scale
+    training = made.splits.edges_in("train")
+    drug, disease = (
+        np.log1p(int((side[training][made.graph.relation_of[training] == 0] == node).sum()))
+        for side, node in ((made.graph.head, 7), (made.graph.tail, 63))
+    )
     of_disease = {row["id"]: row["score"] for row in made.ask(disease="DI:3", top=1000, paths=0).tables["Predictions"]}
     of_drug = {row["id"]: row["score"] for row in made.ask(drug="DR:7", top=1000, paths=0).tables["Predictions"]}
-    expected = float((z[7] * weight * z[63]).sum())
+    expected = float((z[7] * product * z[63] + z[63] * as_tail + z[7] * as_head).sum() + 0.5 * drug + 2 * disease)
     assert (7, 63) not in pairs_of(made)
     assert of_disease["DR:7"] == pytest.approx(expected, abs=1e-5)
     assert of_drug["DI:3"] == pytest.approx(expected, abs=1e-5)
@@ -232,7 +243,9 @@ def test_a_disease_that_is_folded_in_ranks_drugs_as_it_did_when_it_was_trained(
     model, messages = training.task.model.eval(), Messages(graph, splits.edges_in("train"))
     known = states(model, messages)
     z = model.finish(model.embedding(None), known[-1]).detach().numpy()
-    drugs = z[: graph.nodes_of("drug").stop] * model.decoder.detach().numpy()[graph.relation_index("indication")]
+    drugs = (
+        z[: graph.nodes_of("drug").stop] * model.decoder.detach().numpy()[graph.relation_index("indication"), PRODUCT]
+    )
     diseases = graph.nodes_of("disease")
     own, without_alike = [], []
     for node in range(diseases.start, diseases.start + 40):

@@ -11,6 +11,8 @@ from ml_core.errors import UserError
 from ml_core.families.hgt.controls import train_controls
 from ml_core.families.hgt.embeddings import Embeddings, load_embeddings, save_embeddings, write_csv
 from ml_core.families.hgt.features import read_features
+from ml_core.families.hgt.judges import EmbeddingJudge
+from ml_core.families.hgt.leaning import fit_leaning
 from ml_core.families.hgt.memory import advice, estimate
 from ml_core.families.hgt.model_settings import ModelSettings
 from ml_core.families.hgt.parity import compare_devices
@@ -29,7 +31,7 @@ def test_controls_have_the_models_shapes_and_the_constant_ones_nodes_begin_alike
     for name, control in found.items():
         width = 12 if name == "distmult" else 12 + 8
         assert control.embeddings.shape == (graph.node_count, width)
-        assert control.decoder.shape == (len(graph.relations), width)
+        assert control.decoder.shape == (len(graph.relations), 3, width)
         assert np.isfinite(control.embeddings).all()
     pathways = found["constant"].embeddings[list(graph.nodes_of("pathway"))]  # they hear nothing
     assert np.ptp(pathways, axis=0).max() < 1e-5
@@ -114,14 +116,20 @@ def test_features_reach_the_embeddings(tmp_path):
 def test_embeddings_come_back_from_disk_and_into_the_seeds_csv(tmp_path):
     graph = random_graph()
     rng = np.random.default_rng(0)
-    made = Embeddings(
-        rng.normal(size=(graph.node_count, 4)).astype(np.float32), np.ones((len(graph.relations), 4), np.float32), 0.5
+    z, decoder = (
+        rng.normal(size=size).astype(np.float32) for size in ((graph.node_count, 4), (len(graph.relations), 3, 4))
     )
+    leaning = fit_leaning(graph, random_splits(graph), EmbeddingJudge(graph, z, decoder, 0.5))
+    made = Embeddings(z, decoder, 0.5, leaning)
     save_embeddings(tmp_path, made, graph)
     write_csv(tmp_path / "embeddings.csv", made, graph)
     back = load_embeddings(tmp_path)
     np.testing.assert_array_equal(back.embeddings, made.embeddings)
     assert back.scale == 0.5
+    for relation in range(len(graph.relations)):
+        there, kept = made.judge(graph).factors(relation), back.judge(graph).factors(relation)
+        np.testing.assert_array_equal(there.head, kept.head)
+        np.testing.assert_array_equal(there.tail, kept.tail)
     parquet = pd.read_parquet(tmp_path / "embeddings.parquet")
     np.testing.assert_array_equal(np.stack(parquet["embedding"]), made.embeddings)
     csv = pd.read_csv(tmp_path / "embeddings.csv", dtype=str)

@@ -1,0 +1,88 @@
+"""How far scores lean to nodes with many edges: as far as validation asks for, whatever the test says."""
+
+import dataclasses
+
+import numpy as np
+
+from ml_core.families.hgt import evaluate
+from ml_core.families.hgt.data import EdgeSplits, KnowledgeGraph, Relation
+from ml_core.families.hgt.judges import EmbeddingJudge
+from ml_core.families.hgt.leaning import STRENGTHS, fit_leaning
+from tests.unit.families.hgt.planted import planted
+
+small = planted()
+
+
+def by_popularity(graph: KnowledgeGraph, splits: EdgeSplits, *, noise: float, width: int = 24) -> EmbeddingJudge:
+    """A judge that knows nothing of pairs."""
+    z = np.random.default_rng(0).normal(size=(graph.node_count, width)) * noise
+    return EmbeddingJudge(graph, z.astype(np.float32), small.decoder(width=width))
+
+
+def test_no_strength_has_a_higher_mean_reciprocal_rank_of_validation_edges() -> None:
+    judge = EmbeddingJudge(small.graph, small.embeddings(known=0.3), small.decoder())
+    leaning = fit_leaning(small.graph, small.splits, judge)
+    for relation, of in enumerate(small.graph.relations):
+        questions = evaluate.ask(small.graph, small.splits, relation, split="validation", blind_to="test")
+        reached = []
+        for strength in STRENGTHS:
+            both = leaning.strength.copy()
+            both[relation] = strength
+            fixed = dataclasses.replace(judge, leaning=dataclasses.replace(leaning, strength=both))
+            reached.append((1 / evaluate.answer(fixed, questions).ranks).mean(0))
+        chosen = evaluate.answer(dataclasses.replace(judge, leaning=leaning), questions)
+        best = np.mean(reached, axis=1).max() if of.symmetric else np.max(reached, axis=0).mean()
+        assert np.isclose((1 / chosen.ranks).mean(), best)
+
+
+def test_embeddings_of_noise_lean_and_those_that_know_the_pairs_do_not() -> None:
+    """The popularity of a node is all that noise can go by."""
+    noise = by_popularity(small.graph, small.splits, noise=0.3)
+    leaning = fit_leaning(small.graph, small.splits, noise)
+    assert leaning.strength.max() > 0
+    leant = dataclasses.replace(noise, leaning=leaning)
+    questions = [evaluate.ask(small.graph, small.splits, r) for r in range(len(small.graph.relations))]
+    before, after = (
+        np.mean([(1 / evaluate.answer(judge, each).ranks).mean() for each in questions]) for judge in (noise, leant)
+    )
+    assert after > before
+    knows = EmbeddingJudge(small.graph, small.embeddings(known=1.0) * 30, small.decoder())
+    assert (fit_leaning(small.graph, small.splits, knows).strength <= 1).all()
+
+
+def test_the_test_edges_are_not_looked_at() -> None:
+    """Turning them into edges that nobody has changes nothing."""
+    graph, part = small.graph, small.splits.part
+    judge = EmbeddingJudge(graph, small.embeddings(known=0.3), small.decoder())
+    rng = np.random.default_rng(1)
+    head, tail = np.array(graph.head), np.array(graph.tail)
+    for relation, of in enumerate(graph.relations):
+        edges = graph.edges_of(relation)
+        mine = np.flatnonzero(part[edges] == 2) + edges.start
+        head[mine] = rng.choice(list(graph.nodes_of(of.head)), len(mine))
+        tail[mine] = rng.choice(list(graph.nodes_of(of.tail)), len(mine))
+    other = dataclasses.replace(graph, head=head, tail=tail)
+    ours, theirs = (fit_leaning(each, small.splits, dataclasses.replace(judge, graph=each)) for each in (graph, other))
+    np.testing.assert_array_equal(ours.strength, theirs.strength)
+    for mine, others in zip(ours.popular, theirs.popular, strict=True):
+        for one, another in zip(mine, others, strict=True):
+            np.testing.assert_array_equal(one, another)
+
+
+def test_a_relation_without_validation_edges_does_not_lean() -> None:
+    part = np.where(small.splits.part == 1, 0, small.splits.part)
+    splits = dataclasses.replace(small.splits, part=part)
+    judge = by_popularity(small.graph, splits, noise=0.1)
+    assert not fit_leaning(small.graph, splits, judge).strength.any()
+
+
+def test_a_symmetric_relation_leans_alike_on_both_sides() -> None:
+    judge = by_popularity(small.graph, small.splits, noise=0.3)
+    relations = [
+        Relation(each.name, each.head, each.tail, symmetric=each.head == each.tail) for each in small.graph.relations
+    ]
+    graph = dataclasses.replace(small.graph, relations=relations)
+    found = fit_leaning(graph, small.splits, dataclasses.replace(judge, graph=graph)).strength
+    alike = [number for number, each in enumerate(relations) if each.symmetric]
+    assert alike
+    assert (found[alike, 0] == found[alike, 1]).all()
