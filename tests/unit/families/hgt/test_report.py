@@ -16,7 +16,7 @@ from ml_core.families.hgt import evaluate, judge_shape, pages, practice
 from ml_core.families.hgt.data import load_graph, load_splits
 from ml_core.families.hgt.embeddings import load_embeddings
 from ml_core.families.hgt.family import FAMILY
-from ml_core.families.hgt.judges import EmbeddingJudge, PopularityJudge
+from ml_core.families.hgt.judges import PopularityJudge
 from ml_core.families.hgt.report_settings import ReportSettings
 from ml_core.families.hgt.verdict import Verdict
 from ml_core.predict import artifacts_of
@@ -137,7 +137,7 @@ def test_all_judges_answer_the_same_questions_as_when_asked_here(
         graph, splits, graph.relation_index("indication"), most=3_000, negatives_per_edge=4, seed=0
     )
     for prefix, judge in (
-        ("test.indication", EmbeddingJudge(graph, found.embeddings, found.decoder, found.scale)),
+        ("test.indication", found.judge(graph)),
         ("control.popularity", PopularityJudge(graph, splits)),
     ):
         expected = evaluate.measure(evaluate.answer(judge, questions))
