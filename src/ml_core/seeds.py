@@ -1,4 +1,4 @@
-"""The command seeds: train with several seeds on the same data, and give each figure's mean with its interval."""
+"""The command seeds: train with several seeds, and on several folds, and give each figure's mean with its interval."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import math
 import statistics
 from typing import Any
 
+import yaml
+
 from ml_core.artifacts import Artifact, Store
 from ml_core.errors import UserError
 from ml_core.families import get_family
-from ml_core.presets import choose_settings
+from ml_core.presets import choose_settings, read_preset, with_overrides
 from ml_core.stages import Family, failed_checks, run_stage
 from ml_core.summary import Number
 
@@ -27,28 +29,41 @@ def add_command(commands: Any, data: argparse.ArgumentParser, settings: argparse
     )
     seeding.add_argument("family")
     seeding.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="SEED", help="(%(default)s)")
+    seeding.add_argument(
+        "--across",
+        metavar="STAGE.FIELD=[VALUE, ...]",
+        help="do so for each of these values (splits.fold=[0, 1, 2]); the interval is then that of their means",
+    )
     seeding.add_argument("--name", help="name of the files in DATA/seeds (default: the config's)")
     seeding.set_defaults(command=train_seeds)
 
 
 def train_seeds(options: argparse.Namespace) -> int:
-    """Run every stage once for each seed of the stages that train; the data, and so the test set, stay the same.
+    """Run every stage once for each seed of the stages that train, and for each value of `--across`.
 
-    Writes DATA/seeds/NAME.json with all figures and NAME.md with the family's key metrics, and prints the latter.
+    The data stay the same, and so does the test set, unless `--across` is what chooses it. A stage whose seed the
+    config names keeps it, and is trained once for all seeds. Writes DATA/seeds/NAME.json with all figures and NAME.md
+    with the family's key metrics, and prints the latter.
     """
     family, store = get_family(options.family), Store(options.data)
     if len(set(options.seeds)) < 2:
         raise UserError("--seeds: one seed gives no interval, expected at least 2 different ones.")
-    reports: dict[int, Artifact] = {}
+    varied = _varied(options.across)
+    reports: dict[str, Artifact] = {}
+    groups: list[list[dict[str, Number]]] = []
     code = DONE
-    for seed in options.seeds:
-        reports[seed], failed = _run(family, store, seed=seed, options=options)
-        code = CHECK_FAILED if failed else code
-    rows = figures({seed: report.summary.numbers for seed, report in reports.items()})
+    for override in varied:
+        groups.append([])
+        for seed in options.seeds:
+            run = f"{' '.join([*override, ''])}seed {seed}"
+            reports[run], failed = _run(family, store, name=run, seed=seed, varied=override, options=options)
+            groups[-1].append(reports[run].summary.numbers)
+            code = CHECK_FAILED if failed else code
+    rows = figures(groups)
     name = options.name or (options.config.stem if options.config else family.name)
     folder = options.data / "seeds"
     folder.mkdir(parents=True, exist_ok=True)
-    where = {str(seed): str(report.directory) for seed, report in reports.items()}
+    where = {run: str(report.directory) for run, report in reports.items()}
     (folder / f"{name}.json").write_text(json.dumps({"reports": where, "figures": rows}, indent=1) + "\n")
     shown = [row for metric in family.key_metrics for row in rows if row["figure"] == metric]
     text = f"## {name}\n\n{as_markdown(shown)}"
@@ -57,15 +72,24 @@ def train_seeds(options: argparse.Namespace) -> int:
     return code
 
 
-def figures(numbers: dict[int, dict[str, Number]]) -> list[Row]:
-    """One row for each figure: its values, their mean and the interval of the mean (Student's t)."""
-    first, *others = numbers.values()
+def figures(groups: list[list[dict[str, Number]]]) -> list[Row]:
+    """One row for each figure of the first run: its values, their mean and the interval of the mean (Student's t).
+
+    The runs of one group differ by their seed alone. Of several groups the values are their means, for seeds on one
+    test set are no trials of others; of a single group they are its runs.
+    """
     rows: list[Row] = []
-    for name in first:
-        values = [each.get(name) for each in (first, *others)]
+    for name in groups[0][0]:
+        of_groups = [[run.get(name) for run in group] for group in groups]
+        counted = all(_is_number(value) for group in of_groups for value in group)
+        if counted:
+            means = [statistics.fmean(group) for group in of_groups]  # type: ignore[arg-type]
+            values = of_groups[0] if len(groups) == 1 else means
+        else:
+            values = [value for group in of_groups for value in group]
         row: Row = {"figure": name, "values": ", ".join(_text(value) for value in values)}
-        if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
-            known = [float(value) for value in values if value is not None]
+        if counted:
+            known = [float(value) for value in values]  # type: ignore[arg-type]
             half = _quantile(len(known) - 1) * statistics.stdev(known) / math.sqrt(len(known))
             mean = statistics.fmean(known)
             row |= {"mean": mean, "low": mean - half, "high": mean + half}
@@ -74,28 +98,50 @@ def figures(numbers: dict[int, dict[str, Number]]) -> list[Row]:
 
 
 def as_markdown(rows: list[Row]) -> str:
-    lines = [f"| figure | mean | {CONFIDENCE:.0%} interval | by seed |", "|---|---|---|---|"]
+    lines = [f"| figure | mean | {CONFIDENCE:.0%} interval | each |", "|---|---|---|---|"]
     for row in rows:
         interval = f"{_text(row['low'])} to {_text(row['high'])}" if "mean" in row else ""
         lines.append(f"| {row['figure']} | {_text(row.get('mean', ''))} | {interval} | {row['values']} |")
     return "\n".join(lines) + "\n"
 
 
-def _run(family: Family, store: Store, *, seed: int, options: argparse.Namespace) -> tuple[Artifact, list[str]]:
+def _varied(across: str | None) -> list[list[str]]:
+    """The overrides of each group of runs: none of a single group."""
+    if across is None:
+        return [[]]
+    target, equals, text = across.partition("=")
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError:
+        values = None
+    if not equals or not isinstance(values, list) or len(values) < 2:
+        raise UserError(f"--across {across}: expected STAGE.FIELD=[VALUE, ...] with two values at least.")
+    return [[f"{target}={json.dumps(value)}"] for value in values]
+
+
+def _run(
+    family: Family, store: Store, *, name: str, seed: int, varied: list[str], options: argparse.Namespace
+) -> tuple[Artifact, list[str]]:
     """The last stage's artifact with this seed, and the sentences of its failed blocking checks."""
-    seeded = [f"{stage.name}.seed={seed}" for stage in family.stages if stage.trains]
-    settings = choose_settings(family, family.stages, config=options.config, overrides=[*options.set, *seeded])
+    given = with_overrides(read_preset(options.config, family) if options.config else {}, options.set, family)
+    free = [stage.name for stage in family.stages if stage.trains and "seed" not in given.get(stage.name, {})]
+    overrides = [*options.set, *varied, *(f"{stage}.seed={seed}" for stage in free)]
+    settings = choose_settings(family, family.stages, config=options.config, overrides=overrides)
     made: dict[str, Artifact] = {}
     for stage in family.stages:
         outcome = run_stage(family, stage, settings=settings[stage.name], store=store, inputs=made)
         made[stage.name] = outcome.artifact
         seconds = "cached" if outcome.cached else f"{outcome.artifact.manifest['seconds']:.1f} s"
-        print(f"seed {seed} {stage.name:12} {seconds:>9}  {outcome.artifact.summary.headline}", flush=True)
+        print(f"{name} {stage.name:12} {seconds:>9}  {outcome.artifact.summary.headline}", flush=True)
     last = family.stages[-1]
     failed = failed_checks(last, made[last.name])
     for sentence in failed:
-        print(f"seed {seed} {last.name}: {sentence}")
+        print(f"{name} {last.name}: {sentence}")
     return made[last.name], failed
+
+
+def _is_number(value: Number) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _quantile(freedom: int) -> float:

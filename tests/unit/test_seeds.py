@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from ml_core import __main__ as shell
+from ml_core.families import get_family
 from ml_core.seeds import as_markdown, figures
+
+FAST = [
+    part
+    for stage, fields in get_family("sequence").smallest.items()
+    for field, value in fields.items()
+    for part in ("--set", f"{stage}.{field}={1 if field == 'max_epochs' else json.dumps(value)}")
+]
 
 
 def test_the_interval_is_students() -> None:
-    (row,) = figures({0: {"mrr": 1.0}, 1: {"mrr": 2.0}, 2: {"mrr": 3.0}})
+    (row,) = figures([[{"mrr": 1.0}, {"mrr": 2.0}, {"mrr": 3.0}]])
     assert row["mean"] == 2.0
     assert row["high"] - 2.0 == pytest.approx(4.302653 / 3**0.5)  # t of 2 degrees of freedom, 97.5 %
     assert row["low"] + row["high"] == pytest.approx(4.0)
@@ -17,9 +28,49 @@ def test_the_interval_is_students() -> None:
 
 
 def test_words_and_missing_figures_have_no_mean() -> None:
-    rows = figures({0: {"verdict": "pass", "mrr": 0.5}, 1: {"verdict": "fail", "mrr": None}})
+    rows = figures([[{"verdict": "pass", "mrr": 0.5}, {"verdict": "fail", "mrr": None}]])
     assert all("mean" not in row for row in rows)
     assert rows[0]["values"] == "pass, fail"
+
+
+def test_of_several_folds_the_interval_is_that_of_their_means() -> None:
+    """Seeds that agree within each fold say nothing of how folds differ."""
+    folds = [[{"mae": 1.0}, {"mae": 3.0}], [{"mae": 4.0}, {"mae": 4.0}], [{"mae": 6.0}, {"mae": 6.0}]]
+    (row,) = figures(folds)
+    assert row["mean"] == 4.0
+    assert row["values"] == "2, 4, 6"
+    assert row["high"] - 4.0 == pytest.approx(4.302653 * 2 / 3**0.5)
+
+
+def test_a_stage_whose_seed_the_config_names_is_trained_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = [*FAST, "--across", "splits.fold=[0, 1]", "--seeds", "0", "1", "--set", "encoder.seed=7"]
+    shell.main(["seeds", "sequence", "--data", str(tmp_path), *chosen])
+    lines = capsys.readouterr().out.splitlines()
+    cached = {
+        (fold, seed, stage): "cached" in line
+        for line in lines
+        for fold in (0, 1)
+        for seed in (0, 1)
+        for stage in ("splits", "encoder", "predictor")
+        if line.startswith(f"splits.fold={fold} seed {seed} {stage} ")
+    }
+    assert len(cached) == 12
+    assert not any(cached[fold, seed, "predictor"] for fold in (0, 1) for seed in (0, 1))
+    for stage in ("splits", "encoder"):
+        assert not cached[0, 0, stage]
+        assert not cached[1, 0, stage]
+        assert cached[0, 1, stage]
+        assert cached[1, 1, stage]
+    kept = json.loads((tmp_path / "seeds" / "sequence.json").read_text())
+    assert len(set(kept["reports"].values())) == 4
+
+
+@pytest.mark.parametrize("across", ["splits.fold", "splits.fold=3", "splits.fold=[1]", "splits.fold=[1", "=[1, 2]x"])
+def test_what_is_not_a_list_of_values_is_refused(across: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert shell.main(["seeds", "sequence", "--across", across]) == 2
+    assert "expected STAGE.FIELD=[VALUE, ...]" in capsys.readouterr().err
 
 
 def test_one_seed_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
