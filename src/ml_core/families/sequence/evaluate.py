@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,9 +23,9 @@ from ml_core.summary import Number
 
 @dataclass(frozen=True)
 class Said:
-    """said [n, outputs]: numbers in the target's units or chances; low and high [n]: the quantiles asked for, or where
-    95 % of members and rarefactions lie, which is less than the whole uncertainty; single [n]: of the table's own
-    rarefaction only."""
+    """said [n, outputs]: numbers in the target's units or chances; low and high [n]: the ends of the task's interval;
+    of a class where 95 % of members and rarefactions lie, less than the whole uncertainty; single [n]: of the
+    table's own rarefaction only."""
 
     said: np.ndarray
     point: np.ndarray
@@ -59,11 +58,10 @@ def predict_samples(
         return Said(said, said.max(1), low, high, chance[0].mean(0))
     numbers = np.sort(task.target.decode(raw), axis=3)
     said = numbers.mean((0, 1))
-    if task.quantiles:
-        low, high = said[:, 0], said[:, -1]
-    else:
-        low, high = np.quantile(numbers[..., 0], [0.025, 0.975], axis=(0, 1))
-    return Said(said, task.middle(said), low, high, task.middle(numbers[0].mean(0)))
+    point, low, high = task.middle(said), said[:, 0], said[:, -1]
+    if task.interval is not None:
+        low, high = task.interval.around(point, low, high)
+    return Said(said, point, low, high, task.middle(numbers[0].mean(0)))
 
 
 @torch.no_grad()
@@ -131,6 +129,10 @@ def nucleotide_figures(
     return figures
 
 
-def intervals_cover(said: Said, true: np.ndarray) -> dict[str, Any]:
-    """Share of the true numbers within low and high."""
-    return {"test.interval_coverage": float(((true >= said.low) & (true <= said.high)).mean())}
+def intervals_cover(said: Said, true: np.ndarray, *, level: float) -> dict[str, Number]:
+    """Share of the true numbers within low and high, beside the share that was asked for, and the mean width."""
+    return {
+        "test.interval_coverage": float(((true >= said.low) & (true <= said.high)).mean()),
+        "test.interval_level": level,
+        "test.interval_width": float((said.high - said.low).mean()),
+    }

@@ -39,7 +39,9 @@ def train_with(
     """Test metrics of a model trained in this mode with this share of the groups' labels; `work` is emptied."""
     if mode not in MODES:
         raise UserError(f"report.label_modes: unknown mode '{mode}', expected {', '.join(MODES)}.")
-    changed = settings.model_copy(update={**MODES[mode], "label_share": share, "tensorboard": False})
+    changed = settings.model_copy(
+        update={**MODES[mode], "label_share": share, "tensorboard": False, "interval_folds": 0}
+    )
     if mode == "finetuned":
         changed = changed.model_copy(update={"learning_rates": {"base": settings.learning_rate / BASE_SLOWER}})
     prepared = prepare_on(table, splits, encoder, settings=changed)

@@ -139,6 +139,22 @@ class PredictorSettings(TrainingSettings):
     )
     members: int = setting(3, description="Heads that are trained side by side and averaged", ge=1)
 
+    interval: float = setting(
+        0.9,
+        description="Regression: share of samples of new groups whose number the interval shall contain",
+        gt=0,
+        lt=1,
+    )
+    interval_folds: int = setting(
+        5,
+        description="Regression: folds of the labelled groups, each predicted by heads fitted to the others; their "
+        "errors are the interval. It costs as many further trainings; 0: no interval",
+        ge=0,
+    )
+    interval_bands: int = setting(
+        3, description="Regression: ranges of predictions with an interval of their own, at most", ge=1
+    )
+
     # ---- the sample embedding
     landmarks: int = setting(
         1024, description="ASVs of training at most, the most frequent ones, that others are compared with", ge=1

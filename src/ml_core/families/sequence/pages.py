@@ -103,8 +103,14 @@ def _test(summary: Summary, *, column: str, metric: str) -> Section:
     if "test.mae_low" in numbers:
         text += (
             f" 95 % of resamplings of test groups have a mean absolute error of {_show(numbers['test.mae_low'])} to "
-            f"{_show(numbers['test.mae_high'])}. The bars of the figure show where members and rarefactions lie; "
-            f"{_show(numbers['test.interval_coverage'])} of the true values are within them."
+            f"{_show(numbers['test.mae_high'])}."
+        )
+    if "test.interval_coverage" in numbers:
+        text += (
+            " The bars of the figure are the interval that comes with each prediction, from the errors on training "
+            f"groups that were left out in turn. It shall contain {_show(numbers['test.interval_level'])} of the true "
+            f"values and contains {_show(numbers['test.interval_coverage'])}; its mean width is "
+            f"{_show(numbers['test.interval_width'])}."
         )
     return Section(f"Predicting {column}", text, [Table(rows)], _figures(summary, "Methods", "Test"))
 

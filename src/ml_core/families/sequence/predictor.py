@@ -93,6 +93,14 @@ class SequencePredictor(nn.Module):
         )
         self.count = nn.Linear(width, 1) if count_head else None
 
+    def draw_heads(self) -> None:
+        """Begin anew with everything but the base and the neighbourhoods."""
+        for name, part in self.named_children():
+            if name not in ("base", "neighbourhoods"):
+                for each in part.modules():
+                    if hasattr(each, "reset_parameters"):
+                        each.reset_parameters()
+
     def standardise(self, embedding: Tensor) -> None:
         """Set mean and scale from embeddings [n, width] of training samples."""
         self.mean.copy_(embedding.mean(0))

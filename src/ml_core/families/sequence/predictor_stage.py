@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,12 @@ from ml_core.families.sequence.covariates import categories_of, encode_covariate
 from ml_core.families.sequence.curves import training_curves
 from ml_core.families.sequence.data import GroupSplits, SampleTable, load_splits, load_table
 from ml_core.families.sequence.encoder_stage import load_encoder
+from ml_core.families.sequence.intervals import cross_predict, fit_interval
 from ml_core.families.sequence.model import SequenceEncoder, embed_asvs
 from ml_core.families.sequence.model_settings import PredictorSettings
 from ml_core.families.sequence.predictor import SequencePredictor
 from ml_core.families.sequence.predictor_samples import PredictorSamples, cached_embeddings, rarefactions_of
-from ml_core.families.sequence.predictor_task import PredictorTask
+from ml_core.families.sequence.predictor_task import Interval, PredictorTask, number_metrics
 from ml_core.families.sequence.targets import CLASSIFICATION, Target, fit_target
 from ml_core.families.sequence.tokens import tokenize
 from ml_core.stages import StageRun
@@ -54,6 +55,8 @@ def train(run: StageRun) -> Summary:
     prepared = prepare_all(run)
     training, task = prepared.training, prepared.training.task
     assert isinstance(task, PredictorTask)
+    table, splits = load_table(run.inputs["table"].directory), load_splits(run.inputs["splits"].directory)
+    fitted = _interval(run, prepared, table, splits)
     result = fit(
         task,
         train=training.train,
@@ -66,7 +69,6 @@ def train(run: StageRun) -> Summary:
     run.device = result.device
     shutil.copyfile(result.best / WEIGHTS, run.directory / WEIGHTS)
     shutil.copytree(run.work / "logs", run.directory / "logs")
-    table = load_table(run.inputs["table"].directory)
     description = {
         "encoder": prepared.encoder,
         "head": {
@@ -78,6 +80,7 @@ def train(run: StageRun) -> Summary:
         "loss": settings.loss,
         "quantiles": settings.quantiles,
         "count_weight": settings.count_weight,
+        "interval": None if fitted is None else asdict(fitted.interval),
         "categories": prepared.categories,
         "depth": table.depth,
         "seed": table.seed,
@@ -88,11 +91,42 @@ def train(run: StageRun) -> Summary:
     summary = _summary(run, prepared, result=result)
     labelled = training.train
     assert isinstance(labelled, PredictorSamples)
-    test = load_splits(run.inputs["splits"].directory).samples_in("test")
+    if fitted is not None:
+        summary.numbers |= {f"train.cross_fitted_{name}": value for name, value in fitted.metrics.items()}
+    test = splits.samples_in("test")
     seen = int(np.isin(labelled.rows, test).sum())
     summary.numbers["train.labelled_samples"] = len(labelled.rows)
     summary.check("test_unseen", seen == 0, f"{seen} test samples are among {len(labelled.rows)}")
     return summary
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The interval, and how good the heads were from whose errors it is taken."""
+
+    interval: Interval
+    metrics: dict[str, float]
+
+
+def _interval(run: StageRun, prepared: Prepared, table: SampleTable, splits: GroupSplits) -> Fitted | None:
+    """None for classes, where no interval is asked for, and where all labelled samples are of one group."""
+    settings, samples = run.settings, prepared.training.train
+    assert isinstance(settings, PredictorSettings)
+    assert isinstance(samples, PredictorSamples)
+    group = splits.group[samples.rows]
+    if prepared.target.kind == CLASSIFICATION or settings.interval_folds < 2 or len(set(group)) < 2:
+        return None
+    said = cross_predict(
+        prepared.training,
+        table,
+        group,
+        settings=settings,
+        limit=prepared.encoder["token_limit"],
+        work=run.work / "interval",
+    )
+    true = np.asarray(table.column(settings.target, setting="predictor.target").iloc[samples.rows], float)
+    interval = fit_interval(said, true, level=settings.interval, bands=settings.interval_bands)
+    return Fitted(interval, number_metrics(said.point, true))
 
 
 def prepare(run: StageRun) -> Training:
@@ -234,6 +268,7 @@ def load_predictor(directory: Path) -> tuple[PredictorTask, dict[str, Any]]:
         quantiles=described["quantiles"],
         count_weight=described["count_weight"],
         categories=described["categories"],
+        interval=Interval(**described["interval"]) if described["interval"] else None,
     )
     return task, described
 

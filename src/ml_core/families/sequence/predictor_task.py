@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, r2_score, roc_auc_score
@@ -11,6 +13,24 @@ from torch.nn import functional as F
 from ml_core.families.sequence.predictor import Questions, Replies, SequencePredictor
 from ml_core.families.sequence.targets import CLASSIFICATION, Target
 from ml_core.training.task import Forward, Task
+
+
+@dataclass(frozen=True)
+class Interval:
+    """How far below its low and above its high prediction a number lies with chance `level` at most (intervals.py).
+
+    Of predictions between `edges` [bands - 1]; below, above [bands], in the target's units.
+    """
+
+    level: float
+    edges: list[float]
+    below: list[float]
+    above: list[float]
+
+    def around(self, point: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Ends [n] of the interval."""
+        band = np.searchsorted(self.edges, point, side="right")
+        return low - np.asarray(self.below)[band], high + np.asarray(self.above)[band]
 
 
 class PredictorTask(Task):
@@ -31,7 +51,9 @@ class PredictorTask(Task):
         quantiles: list[float],
         count_weight: float,
         categories: dict[str, list[str]],
+        interval: Interval | None = None,
     ) -> None:
+        self.interval = interval
         self.model, self.target, self.loss, self.categories = model, target, loss, categories
         self.quantiles = quantiles if loss == "quantile" else []
         self.weights = {"count": count_weight} if count_weight > 0 else {}

@@ -137,7 +137,8 @@ def _test(known: Evidence, said: Said, *, summary: Summary, settings: ReportSett
     summary.numbers |= one | {"test.samples": len(known.test)}
     if known.classes:
         return
-    summary.numbers |= intervals_cover(said, known.answer_test)
+    if known.task.interval is not None:
+        summary.numbers |= intervals_cover(said, known.answer_test, level=known.task.interval.level)
     names, group = np.unique(known.splits.group[known.test].astype(str), return_inverse=True)
     weights = draw_weights(len(names), draws=settings.bootstrap_draws, seed=settings.seed)[:, group]
     drawn = (weights @ np.abs(ours - known.answer_test)) / weights.sum(1)
