@@ -572,6 +572,13 @@ FAULTS = [
         (f"{SEGGER}/test_model.py::test_padding_changes_nothing",),
     ),
     Fault(
+        "a raw copy that differs is taken for verified",
+        "raw_copy.py",
+        "digest == sha256(Path(origin))",
+        "True",
+        ("tests/unit/test_raw_copy.py::test_a_copy_that_differs_from_its_original_fails_the_check",),
+    ),
+    Fault(
         "the epoch that was kept can be NaN",
         "training/outcome.py",
         "return value if np.isfinite(value) else -np.inf",
