@@ -572,6 +572,20 @@ FAULTS = [
         (f"{SEGGER}/test_model.py::test_padding_changes_nothing",),
     ),
     Fault(
+        "a stage keeps the last epoch's weights, not the best ones",
+        "training/stage.py",
+        "result.best / WEIGHTS",
+        "result.last / WEIGHTS",
+        (f"{TRAINING}/test_stage.py",),
+    ),
+    Fault(
+        "a stage trains without its inputs' digests",
+        "training/stage.py",
+        "        fingerprint=dict(training.fingerprint),\n",
+        "",
+        (f"{TRAINING}/test_stage.py",),
+    ),
+    Fault(
         "a raw copy that differs is taken for verified",
         "raw_copy.py",
         "digest == sha256(Path(origin))",
