@@ -245,8 +245,8 @@ FAULTS = [
     ),
     Fault(
         "the halved forward pass is forgotten",
-        "training/trainer.py",
-        "self.state.forward_size or settings.batch_size",
+        "training/forward_size.py",
+        "state.forward_size or settings.batch_size",
         "settings.batch_size",
         (f"{TRAINING}/test_memory.py::test_the_halved_size_survives_a_resumption",),
     ),
