@@ -1,4 +1,4 @@
-"""The look that all figures share: no display, no frame, one resolution."""
+"""The look that all figures share: no display, no frame, one resolution unless a figure asks for another."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def unframe(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def save_figure(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path, *, dots_per_inch: int = DOTS_PER_INCH) -> None:
     """Write the PNG, and its folder where there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=DOTS_PER_INCH)
+    figure.savefig(path, dpi=dots_per_inch)

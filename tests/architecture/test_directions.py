@@ -21,7 +21,18 @@ FAMILIES_FOLDER = SRC / "ml_core" / "families"
 FAMILIES = sorted(path.parent.name for path in FAMILIES_FOLDER.glob("*/__init__.py"))
 
 # Imported whenever a page of Dagster opens or a command starts, so they must come without torch (3 CPU-s, 290 MB).
-LIGHT_FILES = ["errors", "settings", "artifacts", "stages", "summary", "sources", "presets", "compare", "code_version"]
+LIGHT_FILES = [
+    "errors",
+    "settings",
+    "artifacts",
+    "stages",
+    "summary",
+    "sources",
+    "raw_copy",
+    "presets",
+    "compare",
+    "code_version",
+]
 LIGHT_FAMILY_FILES = ["settings", "family"]
 HEAVY_LIBRARIES = ["torch", "torch_geometric", "skbio"]  # skbio imports torch
 

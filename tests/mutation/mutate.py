@@ -245,8 +245,8 @@ FAULTS = [
     ),
     Fault(
         "the halved forward pass is forgotten",
-        "training/trainer.py",
-        "self.state.forward_size or settings.batch_size",
+        "training/forward_size.py",
+        "state.forward_size or settings.batch_size",
         "settings.batch_size",
         (f"{TRAINING}/test_memory.py::test_the_halved_size_survives_a_resumption",),
     ),
@@ -570,6 +570,27 @@ FAULTS = [
         ".masked_fill(~there[..., None], -1e30)",
         "",
         (f"{SEGGER}/test_model.py::test_padding_changes_nothing",),
+    ),
+    Fault(
+        "a stage keeps the last epoch's weights, not the best ones",
+        "training/stage.py",
+        "result.best / WEIGHTS",
+        "result.last / WEIGHTS",
+        (f"{TRAINING}/test_stage.py",),
+    ),
+    Fault(
+        "a stage trains without its inputs' digests",
+        "training/stage.py",
+        "        fingerprint=dict(training.fingerprint),\n",
+        "",
+        (f"{TRAINING}/test_stage.py",),
+    ),
+    Fault(
+        "a raw copy that differs is taken for verified",
+        "raw_copy.py",
+        "digest == sha256(Path(origin))",
+        "True",
+        ("tests/unit/test_raw_copy.py::test_a_copy_that_differs_from_its_original_fails_the_check",),
     ),
     Fault(
         "the epoch that was kept can be NaN",

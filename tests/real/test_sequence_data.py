@@ -6,18 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from skbio.diversity import beta_diversity
 
 from ml_core.artifacts import Artifact
 from ml_core.families.sequence import distances, raw, splits, table
 from ml_core.families.sequence.data import SampleTable, load_distances, load_splits, load_table
 from ml_core.families.sequence.overlap import Account
+from ml_core.families.sequence.peer import as_scikit_bio, unifrac_of_scikit_bio
 from ml_core.families.sequence.settings import RawSettings, SplitsSettings, TableSettings, UnifracSettings
 from ml_core.families.sequence.unifrac import Metric, faith_pd, within
 from ml_core.settings import Settings
 from ml_core.stages import StageRun
 from ml_core.summary import Summary
-from tests.unit.families.sequence.planted import as_scikit_bio
 
 
 def run(folder: Path, name: str, build, settings: Settings, *inputs: str) -> Summary:
@@ -106,13 +105,6 @@ def test_artifacts_of_qiime_2_with_md5_ids_give_the_same_distances(real_data: Pa
 def test_it_equals_scikit_bio(real_data: Path, metric: Metric) -> None:
     ecam = read(files_of(real_data, "ecam"))
     counts = ecam.counts[::15]
-    options = {
-        "taxa": [str(asv) for asv in range(counts.shape[1])],
-        "tree": as_scikit_bio(ecam.tree),
-        "validate": False,
-    }
-    name = "unweighted_unifrac" if metric == "unweighted" else "weighted_unifrac"
-    further = {} if metric == "unweighted" else {"normalized": True}
-    expected = beta_diversity(name, counts.toarray(), **options, **further).data
+    expected = unifrac_of_scikit_bio(counts.toarray(), as_scikit_bio(ecam.tree), metric)
     found = within(counts, tree=ecam.tree, metric=metric, block_samples=512)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,19 +9,8 @@ import numpy as np
 from ml_core.stages import peak_memory_gb
 from ml_core.summary import Summary
 from ml_core.training.checkpoint import load_weights
-from ml_core.training.recorder import Recorder
 from ml_core.training.settings import TrainingSettings
 from ml_core.training.state import FitResult, Row
-
-
-class ForWatcher(Recorder):
-    """Hands each epoch's row to whoever watches the stage (`StageRun.watcher.epoch`)."""
-
-    def __init__(self, tell: Callable[[Row], None]) -> None:
-        self.tell = tell
-
-    def epoch(self, row: Row) -> None:
-        self.tell(row)
 
 
 def best_row(history: list[Row], *, settings: TrainingSettings) -> Row:

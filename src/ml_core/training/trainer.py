@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import math
 import time
@@ -19,12 +18,13 @@ from ml_core.training.checkpoint import CheckpointStore, Roles, load_weights
 from ml_core.training.compiled import CompiledForward
 from ml_core.training.device import memory_gb
 from ml_core.training.fetching import loader_of
-from ml_core.training.gradients import PassedBack, not_finite, pass_back
+from ml_core.training.forward_size import ForwardSize
+from ml_core.training.gradients import not_finite, pass_back
 from ml_core.training.interrupt import Interrupted, StopAsked, StopRequest
 from ml_core.training.journal import Journal
 from ml_core.training.judging import due, judge
 from ml_core.training.machine import Machine
-from ml_core.training.memory import advice, empty_cache, first_line, is_out_of_memory, shortage_in
+from ml_core.training.memory import advice, empty_cache, is_out_of_memory
 from ml_core.training.optimizer import TrainedParts, clip_gradients
 from ml_core.training.plan import Window, plan_epochs, windows
 from ml_core.training.processes import FollowerDone, Processes
@@ -147,7 +147,7 @@ class _Run:
         self.state, self.history, self.resumed_from = start.state, start.history, start.resumed_from
         self.terms: list[str] = []  # names of the loss terms, known from the first batch
         self.together = processes.size == 1  # whether all ranks take the way that this one takes after an error
-        self.forward_size = self.state.forward_size or settings.batch_size
+        self.forward_size = ForwardSize(settings, start.state, device=self.device)
         self.saving = Saving(
             self.store,
             model=task.model,
@@ -197,9 +197,7 @@ class _Run:
         self.parts.thaw(epoch)
         self.parts.freezing.train_mode()
         while not self.state.validation_pending:
-            if self.settings.on_oom == "stop" or self.forward_size == 1:
-                self._train_windows()
-            elif shortage := shortage_in(self._train_windows):
+            if shortage := self.forward_size.shortage_in(self._train_windows):
                 self._split_from_now_on(shortage)
         if due(epoch + 1, self.settings.histogram_every_epochs):
             self.journal.histograms(self.task.model, step=self.state.step)
@@ -212,7 +210,7 @@ class _Run:
                 self.plan.order(epoch),
                 start=self.state.position,
                 window_size=settings.window_size,
-                batch_size=self.forward_size,
+                batch_size=self.forward_size.samples,
                 share=self.processes.share,
             )
         )
@@ -235,7 +233,10 @@ class _Run:
         learning_rate = self.schedule.at(state.step)
         self.parts.set_learning_rate(learning_rate)
         self.optimizer.zero_grad(set_to_none=True)
-        passed = self._pass_back(batches, counts, totals)
+        passed = self.forward_size.agreed(
+            lambda: pass_back(self.task, self.forward, batches, counts=counts, totals=totals, machine=self.machine),
+            self.processes,
+        )
         self.processes.sum_gradients(self.parts.parameters, list(passed.terms.values()))
         precision.unscale(self.optimizer)
         norm = clip_gradients(self.parts.parameters, clip_norm=self.settings.clip_norm)
@@ -260,7 +261,7 @@ class _Run:
             means=means,
             targets=totals,
             epoch_size=self.plan.size,
-            forward_size=self.forward_size if self.forward_size != self.settings.batch_size else None,
+            forward_size=self.forward_size.halved,
             seconds=self.journal.seconds(),
         )
         self.rollback.forget()
@@ -291,36 +292,13 @@ class _Run:
             self._save(Roles(), self.state, self.history)
         return totals
 
-    def _pass_back(self, batches: list[Batch], counts: list[dict[str, int]], totals: dict[str, int]) -> PassedBack:
-        """Gradients of this rank's part of a window. If memory runs out on one and passes can be split, all know."""
-        work = functools.partial(
-            pass_back,
-            *(self.task, self.forward, batches),
-            counts=counts,
-            totals=totals,
-            machine=self.machine,
-        )
-        if self.processes.size == 1 or self.settings.on_oom == "stop" or self.forward_size == 1:
-            return work()
-        done: list[PassedBack] = []
-        shortage = shortage_in(lambda: done.append(work()))
-        shortages = [text for text in self.processes.gather(shortage and first_line(shortage)) if text]
-        if shortages:
-            raise MemoryError(shortages[0])
-        return done[0]
-
     def _split_from_now_on(self, shortage: Exception) -> None:
         """Undo the window that ran out of memory, and halve the samples of a forward pass for the rest of the run."""
         if self.updating:
             raise shortage  # in the optimizer's step: weights may have moved, and smaller passes would not help
         self.rollback.undo()  # and its gradients:
         self.optimizer.zero_grad(set_to_none=True)
-        empty_cache(self.device)
-        before, self.forward_size = self.forward_size, self.forward_size // 2
-        log.warning(
-            "out of memory at step %d of epoch %d (%s): a forward pass has %d samples from now on, not %d",
-            *(self.state.step + 1, self.state.epoch + 1, first_line(shortage), self.forward_size, before),
-        )
+        self.forward_size.halve(shortage, self.state)
 
     def _finish_epoch(self) -> None:
         """Validate, judge, record, save: in this order, so that whatever is recorded twice is recorded alike."""
@@ -365,7 +343,7 @@ class _Run:
             error,
             self.settings,
             where=f"{place} epoch {state.epoch + 1}",
-            samples=self.settings.batch_size if validating else self.forward_size,
+            samples=self.settings.batch_size if validating else self.forward_size.samples,
             device=self.device,
             precision=self.precision.name,
             can_recompute=bool(self.task.checkpointed),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ml_core.training.outcome import ForWatcher, best_row
+from ml_core.training.outcome import best_row
 from ml_core.training.settings import TrainingSettings
 
 ROWS = [{"epoch": 1.0, "val_auroc": float("nan")}, {"epoch": 2.0, "val_auroc": 0.5}, {"epoch": 3.0, "val_auroc": 0.5}]
@@ -28,9 +28,3 @@ def test_epochs_without_validation_are_no_candidates_for_the_best() -> None:
 def test_without_any_validation_the_last_epoch_was_kept() -> None:
     rows = [{"epoch": 1.0, "train_loss": 0.1}, {"epoch": 2.0, "train_loss": 0.2}]
     assert best_row(rows, settings=settings()) is rows[1]
-
-
-def test_the_watcher_is_told_each_epoch() -> None:
-    seen: list[dict[str, float]] = []
-    ForWatcher(seen.append).epoch(ROWS[0])
-    assert seen == [ROWS[0]]

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import shutil
+from functools import partial
 from pathlib import Path
 
-from ml_core.artifacts import sha256
 from ml_core.errors import UserError
 from ml_core.families.hgt.readers.hpo import ATTRIBUTION, release_of
 from ml_core.families.hgt.readers.primekg import suffix_of
 from ml_core.families.hgt.settings import RawSettings
 from ml_core.families.hgt.simulate import simulate, write
-from ml_core.settings import stable_hash
-from ml_core.sources import Observation, PackageMember, download, existing, local_path, observe_files, package_member
+from ml_core.raw_copy import copied_files, observe_source, simulated_files
+from ml_core.sources import Observation, PackageMember, download, existing, local_path, package_member
 from ml_core.stages import StageRun
 from ml_core.summary import Summary
 
@@ -22,9 +20,7 @@ FILES_OF_PACKAGE = {"annotations": "phenotype.hpoa", "genes": "genes_to_phenotyp
 
 def observe(settings: RawSettings, cache: Path) -> Observation:
     """What lies outside now: the digest of the files, or of the simulator's settings."""
-    if settings.source == "simulated":
-        return Observation(stable_hash(settings.result_fields()), {"source": "simulated"})
-    return observe_files(located(settings, cache=cache).values())
+    return observe_source(settings, located=located, cache=cache)
 
 
 def build(run: StageRun) -> Summary:
@@ -32,22 +28,25 @@ def build(run: StageRun) -> Summary:
     settings: RawSettings = run.settings
     if settings.source == "simulated":
         files = write(simulate(settings), run.directory, file_format=settings.simulated_format)
-        origins = {name: f"simulated ({settings.nodes:,} nodes, seed {settings.seed})" for name in files}
+        raw = simulated_files(files, run.directory, by=f"{settings.nodes:,} nodes, seed {settings.seed}")
     else:
         found = located(settings, cache=run.cache)
-        files = {name: _canonical(name, path, settings=settings) for name, path in found.items()}
-        origins = {name: str(path) for name, path in found.items()}
-        for name, path in found.items():
-            shutil.copyfile(path, run.directory / files[name])
-    note = _attribution(run.directory, files=files)
-    source = {
-        "source": settings.source,
-        "format": "hpo" if settings.source == "package" else "primekg",
-        "files": files,
-        "attribution": note,
-    }
-    (run.directory / "source.json").write_text(json.dumps(source, indent=2) + "\n")
-    return _summary(run.directory, settings=settings, files=files, origins=origins, note=note)
+        called = partial(_file_name, settings=settings)
+        raw = copied_files(found, run.directory, source=settings.source, file_name=called)
+    note = _attribution(run.directory, files=raw.files)
+    raw.describe(
+        {
+            "source": settings.source,
+            "format": "hpo" if settings.source == "package" else "primekg",
+            "files": raw.files,
+            "attribution": note,
+        }
+    )
+    summary = raw.summary()
+    if note:
+        summary.headline += f" {note}"
+        summary.numbers["raw.attribution"] = note
+    return summary
 
 
 def located(settings: RawSettings, *, cache: Path) -> dict[str, Path]:
@@ -70,7 +69,7 @@ def located(settings: RawSettings, *, cache: Path) -> dict[str, Path]:
     return {"kg": path}
 
 
-def _canonical(name: str, path: Path, *, settings: RawSettings) -> str:
+def _file_name(name: str, path: Path, *, settings: RawSettings) -> str:
     if settings.source == "package":
         return FILES_OF_PACKAGE[name]
     return f"kg.{settings.url_format}" if settings.source == "url" else name + suffix_of(path)
@@ -81,32 +80,3 @@ def _attribution(directory: Path, *, files: dict[str, str]) -> str:
     if "annotations" not in files:
         return ""
     return ATTRIBUTION.format(version=release_of(directory / files["annotations"]))
-
-
-def _summary(
-    directory: Path, *, settings: RawSettings, files: dict[str, str], origins: dict[str, str], note: str
-) -> Summary:
-    rows: list[dict[str, str | int]] = [
-        {
-            "file": files[name],
-            "bytes": (directory / files[name]).stat().st_size,
-            "sha256": sha256(directory / files[name]),
-            "from": origins[name],
-        }
-        for name in files
-    ]
-    unaltered = settings.source == "simulated" or all(row["sha256"] == sha256(Path(str(row["from"]))) for row in rows)
-    headline = f"{len(files)} files from source '{settings.source}'." + (f" {note}" if note else "")
-    summary = Summary(
-        headline=headline,
-        numbers={"raw.files": len(files), "raw.bytes": sum(int(row["bytes"]) for row in rows)},
-        tables={"Files": [dict(row) for row in rows]},
-    )
-    if note:
-        summary.numbers["raw.attribution"] = note
-    summary.check(
-        "verified_copy",
-        unaltered,
-        "the copies have the sha256 of their originals" if unaltered else "a copy differs from its original",
-    )
-    return summary

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,12 +24,10 @@ from ml_core.families.hgt.samples import TrainingSamples, ValidationSamples
 from ml_core.families.hgt.task import HGTTask
 from ml_core.stages import StageRun
 from ml_core.summary import Number, Summary
-from ml_core.training.checkpoint import WEIGHTS, load_weights
+from ml_core.training.checkpoint import load_weights
 from ml_core.training.device import available_memory_gb, choose_device
-from ml_core.training.outcome import ForWatcher, best_row, training_summary
-from ml_core.training.state import FitResult
+from ml_core.training.stage import fit_stage, summary_with_curves
 from ml_core.training.task import Training
-from ml_core.training.trainer import fit
 
 log = logging.getLogger(__name__)
 
@@ -61,19 +59,7 @@ def train(run: StageRun) -> Summary:
     if memory.total_gb > available:
         log.warning("%s", advice(memory, available_gb=available, settings=settings))
     parity = compare_devices(task, samples, device=device) if settings.parity else {}
-    result = fit(
-        task,
-        train=samples,
-        validation=training.validation,
-        settings=settings,
-        directory=run.work,
-        recorder=ForWatcher(run.watcher.epoch),
-        fingerprint=dict(training.fingerprint),
-    )
-    run.device = result.device
-    task.model.to("cpu").eval()
-    shutil.copyfile(result.best / WEIGHTS, run.directory / WEIGHTS)
-    shutil.copytree(run.work / "logs", run.directory / "logs")
+    result = fit_stage(run, training)
     description = {
         "sizes": {name: getattr(settings, name) for name in SIZES},
         "node_types": samples.graph.node_types,
@@ -84,7 +70,7 @@ def train(run: StageRun) -> Summary:
         "trained_on": run.inputs["graph"].digest,
     }
     (run.directory / "model.json").write_text(json.dumps(description, indent=1) + "\n")
-    summary = _summary(run, result=result, settings=settings)
+    summary = summary_with_curves(run, result, curves=partial(training_curves, vector_epochs=settings.vector_epochs))
     summary.numbers |= {**parity, "train.memory_estimate_gb": memory.total_gb}
     memory_rows: list[dict[str, Number]] = [{"part": part, "GB": round(gb, 3)} for part, gb in memory.parts.items()]
     memory_rows.append({"part": "estimated before the start, in all", "GB": round(memory.total_gb, 3)})
@@ -180,16 +166,3 @@ def _refuse_empty(graph: KnowledgeGraph, splits: EdgeSplits, settings: ModelSett
     for name in settings.relation_weights:
         if name not in names:
             raise UserError(f"model.relation_weights: the graph has no relation '{name}'; it has {', '.join(names)}.")
-
-
-def _summary(run: StageRun, *, result: FitResult, settings: ModelSettings) -> Summary:
-    summary = training_summary(run.directory, result=result, settings=settings)
-    best_epoch = int(best_row(result.history, settings=settings)["epoch"])
-    training_curves(
-        result.history,
-        run.directory / "figures" / "curves.png",
-        best_epoch=best_epoch,
-        vector_epochs=settings.vector_epochs,
-    )
-    summary.figures["Training"] = "figures/curves.png"
-    return summary

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
 
-from ml_core.artifacts import sha256
 from ml_core.errors import UserError
 from ml_core.families.segger.settings import RawSettings
 from ml_core.families.segger.simulate import simulate
-from ml_core.settings import stable_hash
-from ml_core.sources import Observation, PackageMember, download, existing, observe_files, package_member
+from ml_core.raw_copy import copied_files, observe_source, simulated_files
+from ml_core.sources import Observation, PackageMember, download, existing, package_member
 from ml_core.stages import StageRun
 from ml_core.summary import Summary
 
@@ -21,9 +18,7 @@ BUNDLE_FILES = ("transcripts", "nucleus_boundaries")
 
 def observe(settings: RawSettings, cache: Path) -> Observation:
     """What lies outside now: the digest of the files, or of the simulator's settings."""
-    if settings.source == "simulated":
-        return Observation(stable_hash(settings.result_fields()), {"source": "simulated"})
-    return observe_files(located(settings, cache=cache).values())
+    return observe_source(settings, located=located, cache=cache)
 
 
 def build(run: StageRun) -> Summary:
@@ -31,21 +26,20 @@ def build(run: StageRun) -> Summary:
     settings: RawSettings = run.settings
     if settings.source == "simulated":
         files = simulate(run.directory, settings=settings)
-        origins = {name: f"simulated ({settings.preset}, seed {settings.seed})" for name in files}
+        raw = simulated_files(files, run.directory, by=f"{settings.preset}, seed {settings.seed}")
     else:
-        origins = {name: str(path) for name, path in located(settings, cache=run.cache).items()}
-        files = {name: name + suffix_of(Path(path)) for name, path in origins.items()}
-        for name, path in origins.items():
-            shutil.copyfile(path, run.directory / files[name])
-    source = {
-        "source": settings.source,
-        "platform": settings.platform,
-        "pixel_size_um": settings.pixel_size_um,
-        "negate_boundary_y": settings.negate_boundary_y,
-        "files": files,
-    }
-    (run.directory / "source.json").write_text(json.dumps(source, indent=2) + "\n")
-    return _summary(run.directory, settings=settings, files=files, origins=origins)
+        found = located(settings, cache=run.cache)
+        raw = copied_files(found, run.directory, source=settings.source, file_name=_file_name)
+    raw.describe(
+        {
+            "source": settings.source,
+            "platform": settings.platform,
+            "pixel_size_um": settings.pixel_size_um,
+            "negate_boundary_y": settings.negate_boundary_y,
+            "files": raw.files,
+        }
+    )
+    return raw.summary()
 
 
 def located(settings: RawSettings, *, cache: Path) -> dict[str, Path]:
@@ -63,6 +57,10 @@ def suffix_of(path: Path) -> str:
         if path.name.endswith(suffix):
             return suffix
     raise UserError(f"{path}: has an unknown suffix, expected {', '.join(SUFFIXES)}; convert the file.")
+
+
+def _file_name(name: str, path: Path) -> str:
+    return name + suffix_of(path)
 
 
 def _from_paths(settings: RawSettings) -> dict[str, Path]:
@@ -106,27 +104,3 @@ def _from_urls(settings: RawSettings, *, cache: Path) -> dict[str, Path]:
         if url := getattr(settings, f"{name}_url"):
             found[name] = download(url, digest=getattr(settings, f"{name}_sha256") or "", cache=cache)
     return found
-
-
-def _summary(directory: Path, *, settings: RawSettings, files: dict[str, str], origins: dict[str, str]) -> Summary:
-    rows: list[dict[str, str | int]] = [
-        {
-            "file": files[name],
-            "bytes": (directory / files[name]).stat().st_size,
-            "sha256": sha256(directory / files[name]),
-            "from": origins[name],
-        }
-        for name in files
-    ]
-    unaltered = settings.source == "simulated" or all(row["sha256"] == sha256(Path(str(row["from"]))) for row in rows)
-    summary = Summary(
-        headline=f"{len(files)} files from source '{settings.source}'.",
-        numbers={"raw.files": len(files), "raw.bytes": sum(int(row["bytes"]) for row in rows)},
-        tables={"Files": [dict(row) for row in rows]},
-    )
-    summary.check(
-        "verified_copy",
-        unaltered,
-        "the copies have the sha256 of their originals" if unaltered else "a copy differs from its original",
-    )
-    return summary

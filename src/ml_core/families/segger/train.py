@@ -23,9 +23,9 @@ from ml_core.families.segger.views import training_views, view_name
 from ml_core.stages import StageRun
 from ml_core.summary import Summary
 from ml_core.training.checkpoint import WEIGHTS, load_weights
-from ml_core.training.outcome import ForWatcher, best_row, training_summary
+from ml_core.training.stage import fit_stage, summary_with_curves
+from ml_core.training.state import FitResult
 from ml_core.training.task import Training
-from ml_core.training.trainer import FitResult, fit
 
 SIZES = ("init_emb", "hidden_channels", "num_mid_layers", "out_channels", "heads", "dropout")
 
@@ -41,17 +41,7 @@ def train(run: StageRun) -> Summary:
     assert isinstance(task, SeggerTask)
     assert isinstance(samples, TileSamples)
     negatives = realised_negatives(samples, settings=settings)
-    result = fit(
-        task,
-        train=samples,
-        validation=training.validation,
-        settings=settings,
-        directory=run.work,
-        recorder=ForWatcher(run.watcher.epoch),
-        fingerprint=dict(training.fingerprint),
-    )
-    run.device = result.device
-    task.model.to("cpu").eval()
+    result = fit_stage(run, training)
     tiles, splits = samples.tiles, samples.splits
     assert splits is not None
     calibration = calibration_samples(graph, tiles=tiles, splits=splits, settings=settings, mask=samples.mask)
@@ -61,8 +51,6 @@ def train(run: StageRun) -> Summary:
         cut_for_share(each, share=settings.share_assigned, of=transcripts)
         for each in (scores.evidence, scores.fit.max(axis=1))
     )
-    shutil.copyfile(result.best / WEIGHTS, run.directory / WEIGHTS)
-    shutil.copytree(run.work / "logs", run.directory / "logs")
     description = {
         "sizes": {name: getattr(settings, name) for name in SIZES},
         "genes": graph.genes,
@@ -74,7 +62,7 @@ def train(run: StageRun) -> Summary:
         "trained_on": run.inputs["graph"].digest,
     }
     (run.directory / "model.json").write_text(json.dumps(description, indent=1) + "\n")
-    return _summary(run.directory, result=result, negatives=negatives, cut=cut, settings=settings)
+    return _summary(run, result=result, negatives=negatives, cut=cut)
 
 
 def prepare(run: StageRun) -> Training:
@@ -223,13 +211,9 @@ def load_model(artifact: Artifact) -> tuple[Segger, dict[str, Any]]:
     return model.eval(), description
 
 
-def _summary(
-    directory: Path, *, result: FitResult, negatives: dict[str, float], cut: float, settings: ModelSettings
-) -> Summary:
-    summary = training_summary(directory, result=result, settings=settings)
-    best_epoch = int(best_row(result.history, settings=settings)["epoch"])
-    training_curves(result.history, directory / "figures" / "curves.png", best_epoch=best_epoch)
-    summary.figures["Training"] = "figures/curves.png"
+def _summary(run: StageRun, *, result: FitResult, negatives: dict[str, float], cut: float) -> Summary:
+    settings: ModelSettings = run.settings
+    summary = summary_with_curves(run, result, curves=training_curves)
     summary.numbers |= {f"negatives.{name}": value for name, value in negatives.items()} | {"model.score_cut": cut}
     exact = abs(negatives["ratio"] - settings.neg_ratio) < 0.01 * settings.neg_ratio
     summary.check(

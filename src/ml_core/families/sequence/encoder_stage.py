@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,13 @@ from ml_core.families.sequence.model_settings import EncoderSettings
 from ml_core.families.sequence.samples import EncoderSamples, max_bp_of
 from ml_core.stages import StageRun
 from ml_core.summary import Summary
-from ml_core.training.checkpoint import WEIGHTS, load_weights
-from ml_core.training.outcome import ForWatcher, best_row, training_summary
-from ml_core.training.state import FitResult
+from ml_core.training.checkpoint import load_weights
+from ml_core.training.stage import fit_stage, summary_with_curves
 from ml_core.training.task import Training
-from ml_core.training.trainer import fit
 
 DESCRIPTION = "encoder.json"
+TERMS = {"unifrac": "UniFrac", "nucleotide": "nucleotides"}
+METRICS = {"unifrac_r2": "UniFrac R2", "masked_accuracy": "hidden nucleotides named"}
 SIZES = (
     "dim",
     "asv_layers",
@@ -54,22 +54,11 @@ def train(run: StageRun) -> Summary:
     task, samples = training.task, training.train
     assert isinstance(task, EncoderTask)
     assert isinstance(samples, EncoderSamples)
-    result = fit(
-        task,
-        train=samples,
-        validation=training.validation,
-        settings=settings,
-        directory=run.work,
-        recorder=ForWatcher(run.watcher.epoch),
-        fingerprint=dict(training.fingerprint),
-    )
-    run.device = result.device
-    shutil.copyfile(result.best / WEIGHTS, run.directory / WEIGHTS)
-    shutil.copytree(run.work / "logs", run.directory / "logs")
+    result = fit_stage(run, training)
     described = {"sizes": sizes(samples.table, samples.distances, settings), "token_limit": settings.token_limit}
     described |= {"trained_on": {name: artifact.digest for name, artifact in run.inputs.items()}}
     (run.directory / DESCRIPTION).write_text(json.dumps(described, indent=1) + "\n")
-    summary = _summary(run, result=result, settings=settings)
+    summary = summary_with_curves(run, result, curves=partial(training_curves, terms=TERMS, metrics=METRICS))
     splits = load_splits(run.inputs["splits"].directory)
     seen = np.isin(samples.rows, splits.samples_in("test"))
     summary.numbers |= {"train.samples": len(samples.rows), "train.test_samples_seen": int(seen.sum())}
@@ -121,14 +110,3 @@ def load_encoder(directory: Path) -> tuple[SequenceEncoder, dict[str, Any]]:
     model = SequenceEncoder(**described["sizes"])
     model.load_state_dict(load_weights(directory))
     return model.eval(), described
-
-
-def _summary(run: StageRun, *, result: FitResult, settings: EncoderSettings) -> Summary:
-    summary = training_summary(run.directory, result=result, settings=settings)
-    best_epoch = int(best_row(result.history, settings=settings)["epoch"])
-    curves = {"unifrac": "UniFrac", "nucleotide": "nucleotides"}
-    metrics = {"unifrac_r2": "UniFrac R2", "masked_accuracy": "hidden nucleotides named"}
-    path = run.directory / "figures" / "curves.png"
-    training_curves(result.history, path, best_epoch=best_epoch, terms=curves, metrics=metrics)
-    summary.figures["Training"] = "figures/curves.png"
-    return summary

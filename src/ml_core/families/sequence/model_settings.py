@@ -9,14 +9,31 @@ import pydantic
 from ml_core.settings import setting
 from ml_core.training.settings import TrainingSettings
 
-LearnFrom = Literal["train", "train+validation"]
-LEARN_FROM = (
-    "train: the validation samples choose the epoch; train+validation: they are learnt from too, and the last epoch is "
-    "kept. Test samples never are"
-)
+
+class SequenceTrainingSettings(TrainingSettings):
+    """What the two stages have in common: whom they learn from, and the course of the learning rate."""
+
+    learn_from: Literal["train", "train+validation"] = setting(
+        "train",
+        description="train: the validation samples choose the epoch; train+validation: they are learnt from too, and "
+        "the last epoch is kept. Test samples never are",
+    )
+    schedule: Literal["constant", "exponential", "cosine", "warmup_cosine", "onecycle"] = setting(
+        "onecycle", description="Course of the learning rate over all optimizer steps"
+    )
+    warmup_fraction: float = setting(
+        0.3, description="Share of all steps in which warmup_cosine and onecycle rise, at most", gt=0, lt=1
+    )
+    histogram_every_epochs: int | None = setting(
+        None,
+        description="Histograms of weights and gradients this often; empty: none",
+        unit="epochs",
+        ge=1,
+        affects_result=False,
+    )
 
 
-class EncoderSettings(TrainingSettings):
+class EncoderSettings(SequenceTrainingSettings):
     """The network without its target head, and its pretraining on UniFrac and hidden nucleotides.
 
     Sizes as on a laptop; the seed's are dim 128, asv_layers 4, patch_bp 1, batch of 8 samples. An epoch deals the
@@ -38,7 +55,6 @@ class EncoderSettings(TrainingSettings):
     nucleotide_hidden: int = setting(256, description="Width of the head that names hidden nucleotides", ge=1)
 
     # ---- what is learnt from
-    learn_from: LearnFrom = setting("train", description=LEARN_FROM)
     extra_samples: bool = setting(True, description="Learn from the samples of extra tables too")
     block_samples: int = setting(16, description="Samples that are compared with one another", unit="samples", ge=2)
     token_limit: int = setting(
@@ -69,19 +85,6 @@ class EncoderSettings(TrainingSettings):
     max_epochs: int = setting(12, description="Passes over the training samples at most", unit="epochs", ge=1)
     batch_size: int = setting(1, description="Blocks of one forward pass", unit="blocks", ge=1)
     learning_rate: float = setting(2e-3, description="Highest learning rate", gt=0)
-    schedule: Literal["constant", "exponential", "cosine", "warmup_cosine", "onecycle"] = setting(
-        "onecycle", description="Course of the learning rate over all optimizer steps"
-    )
-    warmup_fraction: float = setting(
-        0.3, description="Share of all steps in which warmup_cosine and onecycle rise, at most", gt=0, lt=1
-    )
-    histogram_every_epochs: int | None = setting(
-        None,
-        description="Histograms of weights and gradients this often; empty: none",
-        unit="epochs",
-        ge=1,
-        affects_result=False,
-    )
 
     @pydantic.model_validator(mode="after")
     def _can_be_built(self) -> EncoderSettings:
@@ -92,7 +95,7 @@ class EncoderSettings(TrainingSettings):
         return self
 
 
-class PredictorSettings(TrainingSettings):
+class PredictorSettings(SequenceTrainingSettings):
     """The target, what is fed besides the sample, the head, and the finetuning.
 
     The defaults are the recipe that won on ECAM: a deep head with much dropout on the frozen encoder.
@@ -127,7 +130,6 @@ class PredictorSettings(TrainingSettings):
     freeze_base: bool = setting(
         True, description="Leave the encoder as it is: each sample is then encoded once per rarefaction, and cached"
     )
-    learn_from: LearnFrom = setting("train", description=LEARN_FROM)
     label_share: float = setting(1.0, description="Share of the training groups whose labels are used", gt=0, le=1)
     rarefactions: int = setting(
         8,
@@ -173,24 +175,11 @@ class PredictorSettings(TrainingSettings):
     batch_size: int = setting(32, description="Samples of one forward pass", unit="samples", ge=1)
     learning_rate: float = setting(1e-3, description="Highest learning rate", gt=0)
     weight_decay: float = setting(0.05, description="Decoupled weight decay of AdamW", ge=0)
-    schedule: Literal["constant", "exponential", "cosine", "warmup_cosine", "onecycle"] = setting(
-        "onecycle", description="Course of the learning rate over all optimizer steps"
-    )
-    warmup_fraction: float = setting(
-        0.3, description="Share of all steps in which warmup_cosine and onecycle rise, at most", gt=0, lt=1
-    )
     patience: int | None = setting(
         50,
         description="Stop after so many validations in a row without improvement; empty: never",
         unit="validations",
         ge=1,
-    )
-    histogram_every_epochs: int | None = setting(
-        None,
-        description="Histograms of weights and gradients this often; empty: none",
-        unit="epochs",
-        ge=1,
-        affects_result=False,
     )
 
     @pydantic.field_validator("quantiles")

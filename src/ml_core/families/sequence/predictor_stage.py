@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,9 @@ from ml_core.families.sequence.targets import CLASSIFICATION, Target, fit_target
 from ml_core.families.sequence.tokens import tokenize
 from ml_core.stages import StageRun
 from ml_core.summary import Summary
-from ml_core.training.checkpoint import WEIGHTS, load_weights
-from ml_core.training.outcome import ForWatcher, best_row, training_summary
-from ml_core.training.state import FitResult
+from ml_core.training.checkpoint import load_weights
+from ml_core.training.stage import Curves, fit_stage, summary_with_curves
 from ml_core.training.task import Training
-from ml_core.training.trainer import fit
 
 log = logging.getLogger(__name__)
 DESCRIPTION = "predictor.json"
@@ -57,18 +55,7 @@ def train(run: StageRun) -> Summary:
     assert isinstance(task, PredictorTask)
     table, splits = load_table(run.inputs["table"].directory), load_splits(run.inputs["splits"].directory)
     fitted = _interval(run, prepared, table, splits)
-    result = fit(
-        task,
-        train=training.train,
-        validation=training.validation,
-        settings=settings,
-        directory=run.work,
-        recorder=ForWatcher(run.watcher.epoch),
-        fingerprint=dict(training.fingerprint),
-    )
-    run.device = result.device
-    shutil.copyfile(result.best / WEIGHTS, run.directory / WEIGHTS)
-    shutil.copytree(run.work / "logs", run.directory / "logs")
+    result = fit_stage(run, training)
     description = {
         "encoder": prepared.encoder,
         "head": {
@@ -88,7 +75,7 @@ def train(run: StageRun) -> Summary:
         "splits": run.inputs["splits"].digest,
     }
     (run.directory / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n")
-    summary = _summary(run, prepared, result=result)
+    summary = summary_with_curves(run, result, curves=_curves(prepared.target))
     labelled = training.train
     assert isinstance(labelled, PredictorSamples)
     if fitted is not None:
@@ -273,13 +260,8 @@ def load_predictor(directory: Path) -> tuple[PredictorTask, dict[str, Any]]:
     return task, described
 
 
-def _summary(run: StageRun, prepared: Prepared, *, result: FitResult) -> Summary:
-    summary = training_summary(run.directory, result=result, settings=run.settings)
-    best_epoch = int(best_row(result.history, settings=run.settings)["epoch"])
-    classes = prepared.target.kind == CLASSIFICATION
+def _curves(target: Target) -> Curves:
+    classes = target.kind == CLASSIFICATION
     metrics = {"auc": "AUC", "accuracy": "accuracy"} if classes else {"mae": "mean absolute error"}
-    path = run.directory / "figures" / "curves.png"
-    terms = {"target": str(prepared.target.column), "count": "number of ASVs"}
-    training_curves(result.history, path, best_epoch=best_epoch, terms=terms, metrics=metrics)
-    summary.figures["Training"] = "figures/curves.png"
-    return summary
+    terms = {"target": str(target.column), "count": "number of ASVs"}
+    return partial(training_curves, terms=terms, metrics=metrics)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
 
-from ml_core.artifacts import sha256
 from ml_core.errors import UserError
 from ml_core.families.sequence.settings import RawSettings
 from ml_core.families.sequence.simulate import simulate
 from ml_core.families.sequence.simulated_files import write
-from ml_core.settings import stable_hash
-from ml_core.sources import Observation, download, existing, local_path, observe_files
+from ml_core.raw_copy import copied_files, observe_source, simulated_files
+from ml_core.sources import Observation, download, existing, local_path
 from ml_core.stages import StageRun
-from ml_core.summary import Number, Summary
+from ml_core.summary import Summary
 
 NEEDED = ("table", "tree", "metadata")
 FIELDS = (*NEEDED, "sequences", "distances", "extra_tables", "extra_trees", "extra_sequences")
@@ -22,9 +19,7 @@ FIELDS = (*NEEDED, "sequences", "distances", "extra_tables", "extra_trees", "ext
 
 def observe(settings: RawSettings, cache: Path) -> Observation:
     """What lies outside now: the digest of the files, or of the simulator's settings."""
-    if settings.source == "simulated":
-        return Observation(stable_hash(settings.result_fields()), {"source": "simulated"})
-    return observe_files(located(settings, cache=cache).values())
+    return observe_source(settings, located=located, cache=cache)
 
 
 def build(run: StageRun) -> Summary:
@@ -32,16 +27,12 @@ def build(run: StageRun) -> Summary:
     settings: RawSettings = run.settings
     if settings.source == "simulated":
         files = write(simulate(settings), run.directory)
-        origins = {name: f"simulated ({settings.subjects} subjects, seed {settings.seed})" for name in files}
+        raw = simulated_files(files, run.directory, by=f"{settings.subjects} subjects, seed {settings.seed}")
     else:
         found = located(settings, cache=run.cache)
-        files = {name: f"{name}{''.join(path.suffixes[-2:])}" for name, path in found.items()}
-        origins = {name: str(path) for name, path in found.items()}
-        for name, path in found.items():
-            shutil.copyfile(path, run.directory / files[name])
-    source = {"source": settings.source, "files": files}
-    (run.directory / "source.json").write_text(json.dumps(source, indent=2) + "\n")
-    return _summary(run.directory, settings=settings, files=files, origins=origins)
+        raw = copied_files(found, run.directory, source=settings.source, file_name=_file_name)
+    raw.describe({"source": settings.source, "files": raw.files})
+    return raw.summary()
 
 
 def located(settings: RawSettings, *, cache: Path) -> dict[str, Path]:
@@ -69,25 +60,5 @@ def located(settings: RawSettings, *, cache: Path) -> dict[str, Path]:
     return {name: download(url, digest=settings.sha256[name], cache=cache) for name, url in given.items()}
 
 
-def _summary(directory: Path, *, settings: RawSettings, files: dict[str, str], origins: dict[str, str]) -> Summary:
-    rows: list[dict[str, Number]] = [
-        {
-            "file": files[name],
-            "bytes": (directory / files[name]).stat().st_size,
-            "sha256": sha256(directory / files[name]),
-            "from": origins[name],
-        }
-        for name in files
-    ]
-    unaltered = settings.source == "simulated" or all(row["sha256"] == sha256(Path(str(row["from"]))) for row in rows)
-    summary = Summary(
-        headline=f"{len(files)} files from source '{settings.source}'.",
-        numbers={"raw.files": len(files), "raw.bytes": sum(int(row["bytes"] or 0) for row in rows)},
-        tables={"Files": rows},
-    )
-    summary.check(
-        "verified_copy",
-        unaltered,
-        "the copies have the sha256 of their originals" if unaltered else "a copy differs from its original",
-    )
-    return summary
+def _file_name(name: str, path: Path) -> str:
+    return name + "".join(path.suffixes[-2:])

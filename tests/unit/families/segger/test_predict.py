@@ -243,7 +243,7 @@ def test_a_finished_model_predicts_and_reports_a_new_sample_without_training(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(train, "fit", lambda *_, **__: pytest.fail("it was trained"))
+    monkeypatch.setattr(train, "fit_stage", lambda *_, **__: pytest.fail("it was trained"))
     current = Artifact(finished["model"].directory.parent / "current")
     artifacts = run_to(tmp_path, "report", bundle=renamed_bundle, model=current)
     assert "Taken over, not trained here" in capsys.readouterr().out

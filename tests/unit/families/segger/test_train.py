@@ -21,6 +21,7 @@ from ml_core.families.segger.family import FAMILY, MODEL
 from ml_core.families.segger.samples import TileSamples, profiles_of
 from ml_core.presets import settings_of, with_overrides
 from ml_core.stages import Outcome, run_stage
+from ml_core.training import stage
 from ml_core.training.interrupt import Interrupted
 from tests.unit.families.segger.tiny import Tiny, tiny_settings
 
@@ -70,7 +71,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(
     tiny: Tiny, finished: dict[str, Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, check: int
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(train, "fit", functools.partial(train.fit, should_stop=stop_at_check(check)))
+        patch.setattr(stage, "fit", functools.partial(stage.fit, should_stop=stop_at_check(check)))
         with pytest.raises(Interrupted, match="start the same run again"):
             run_model(tiny, tmp_path)
     assert Store(tmp_path).current("segger", "model") is None
@@ -173,7 +174,7 @@ def copy(finished: dict[str, Artifact], tmp_path: Path) -> Path:
 def test_a_model_is_taken_over_byte_for_byte_without_training(
     tiny: Tiny, finished: dict[str, Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train, "fit", lambda *_, **__: pytest.fail("it was trained"))
+    monkeypatch.setattr(train, "fit_stage", lambda *_, **__: pytest.fail("it was trained"))
     taken = run_model(tiny, tmp_path, artifact=str(finished["model"].directory)).artifact
     assert taken.digest == finished["model"].digest
     assert taken.summary.headline.startswith("Taken over, not trained here")

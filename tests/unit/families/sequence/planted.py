@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from hypothesis import strategies as st
 from scipy import sparse
-from skbio import TreeNode
 
 from ml_core.families.sequence.data import SampleTable, Tree
 from ml_core.families.sequence.overlap import Account
@@ -52,17 +51,6 @@ def problems(draw: st.DrawFn) -> tuple[sparse.csr_matrix, Tree]:
     cells = st.lists(st.sampled_from([0, 0, 0, 1, 2, 7, 500]), min_size=tips * samples, max_size=tips * samples)
     counts = np.array(draw(cells), np.int32).reshape(samples, tips)
     return sparse.csr_matrix(counts), shear(phylogeny, phylogeny.tips)
-
-
-def as_scikit_bio(tree: Tree) -> TreeNode:
-    """The same tree, tips called by the number of their ASV."""
-    nodes = [TreeNode(length=float(length)) for length in tree.length]
-    for asv, tip in enumerate(tree.tip):
-        nodes[tip].name = str(asv)
-    for node, above in enumerate(tree.parent):
-        if above >= 0:
-            nodes[above].append(nodes[node])
-    return nodes[-1]
 
 
 def tip_distances(phylogeny: Phylogeny) -> dict[tuple[str, str], float]:

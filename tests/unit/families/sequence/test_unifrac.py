@@ -8,21 +8,15 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from scipy import sparse
-from skbio.diversity import alpha_diversity, beta_diversity
+from skbio.diversity import alpha_diversity
 
 from ml_core.families.sequence.data import Tree
+from ml_core.families.sequence.peer import as_scikit_bio, unifrac_of_scikit_bio
 from ml_core.families.sequence.phylogeny import shear
 from ml_core.families.sequence.unifrac import Metric, between, faith_pd, within
-from tests.unit.families.sequence.planted import as_scikit_bio, problems, random_phylogeny
+from tests.unit.families.sequence.planted import problems, random_phylogeny
 
 METRICS: tuple[Metric, ...] = ("unweighted", "weighted_normalized")
-
-
-def expected(counts: sparse.csr_matrix, tree: Tree, metric: Metric) -> np.ndarray:
-    options = {"taxa": [str(asv) for asv in range(counts.shape[1])], "tree": as_scikit_bio(tree), "validate": False}
-    if metric == "weighted_normalized":
-        return beta_diversity("weighted_unifrac", counts.toarray(), normalized=True, **options).data
-    return beta_diversity("unweighted_unifrac", counts.toarray(), **options).data
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -33,7 +27,8 @@ def test_it_equals_scikit_bio_whatever_the_tree_the_table_and_the_blocks(
 ) -> None:
     counts, tree = problem
     found = within(counts, tree=tree, metric=metric, block_samples=block)
-    np.testing.assert_allclose(found, expected(counts, tree, metric), rtol=0, atol=1e-6)
+    theirs = unifrac_of_scikit_bio(counts.toarray(), as_scikit_bio(tree), metric)
+    np.testing.assert_allclose(found, theirs, rtol=0, atol=1e-6)
     np.testing.assert_array_equal(found, found.T)
     assert found.dtype == np.float32
 
@@ -115,7 +110,8 @@ def test_it_stays_exact_on_a_table_of_a_real_size() -> None:
     counts = sparse.csr_matrix((rng.random((12, 2000)) < 0.1).astype(np.int32))
     tree = shear(phylogeny, phylogeny.tips)
     found = within(counts, tree=tree, metric="unweighted", block_samples=5)
-    np.testing.assert_allclose(found, expected(counts, tree, "unweighted"), rtol=0, atol=2e-7)
+    theirs = unifrac_of_scikit_bio(counts.toarray(), as_scikit_bio(tree), "unweighted")
+    np.testing.assert_allclose(found, theirs, rtol=0, atol=2e-7)
 
 
 def test_the_matrix_can_be_written_where_it_will_lie() -> None:

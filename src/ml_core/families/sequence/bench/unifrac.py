@@ -20,10 +20,9 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from skbio import TreeNode
-from skbio.diversity import beta_diversity
 
 from ml_core.families.sequence.data import Tree, load_table
+from ml_core.families.sequence.peer import as_scikit_bio, unifrac_of_scikit_bio
 from ml_core.families.sequence.phylogeny import shear
 from ml_core.families.sequence.settings import RawSettings, UnifracSettings
 from ml_core.families.sequence.simulated_tree import evolve
@@ -50,27 +49,6 @@ def ours(counts: sparse.csr_matrix, tree: Tree, metric: Metric) -> np.ndarray:
     return within(counts, tree=tree, metric=metric, block_samples=UnifracSettings().block_samples)
 
 
-def as_scikit_bio(tree: Tree) -> TreeNode:
-    """The same tree, tips called by the number of their ASV."""
-    nodes = [TreeNode(length=float(length)) for length in tree.length]
-    for asv, tip in enumerate(tree.tip):
-        nodes[tip].name = str(asv)
-    for node, above in enumerate(tree.parent):
-        if above >= 0:
-            nodes[above].append(nodes[node])
-    return nodes[-1]
-
-
-def theirs(counts: np.ndarray, tree: TreeNode, metric: Metric) -> np.ndarray:
-    names = [str(asv) for asv in range(counts.shape[1])]
-    options: dict[str, Any] = {"taxa": names, "tree": tree, "validate": False}
-    if metric == "weighted_normalized":
-        options["normalized"] = True
-    name = "unweighted_unifrac" if metric == "unweighted" else "weighted_unifrac"
-    found: np.ndarray = beta_diversity(name, counts, **options).data
-    return found
-
-
 def cpu_seconds(work: Callable[..., np.ndarray], *arguments: Any) -> tuple[float, np.ndarray]:
     started = time.process_time()
     result = work(*arguments)
@@ -89,7 +67,7 @@ def _grown(problem: Problem, metric: Metric, peer: bool, pipe: Any) -> None:
     Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
     before = peak_gb()
     if dense is not None and their_tree is not None:
-        theirs(dense, their_tree, metric)
+        unifrac_of_scikit_bio(dense, their_tree, metric)
     else:
         ours(counts, tree, metric)
     pipe.send(peak_gb() - before)
@@ -117,7 +95,7 @@ def beside_scikit_bio(problem: Problem, *, rounds: int) -> None:
         seconds: dict[str, list[float]] = {"ours": [], "theirs": []}
         for _ in range(rounds):
             mine, found = cpu_seconds(ours, counts, tree, metric)
-            other, expected = cpu_seconds(theirs, dense, their_tree, metric)
+            other, expected = cpu_seconds(unifrac_of_scikit_bio, dense, their_tree, metric)
             seconds["ours"].append(mine)
             seconds["theirs"].append(other)
         mine, other = (statistics.median(each) for each in seconds.values())
