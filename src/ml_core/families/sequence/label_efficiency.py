@@ -17,6 +17,7 @@ from ml_core.families.sequence.predictor_task import PredictorTask, class_metric
 from ml_core.families.sequence.targets import CLASSIFICATION
 from ml_core.training.trainer import fit
 
+JOINT_LONGER = 3  # times as many epochs where the encoder learns too: after as many it is far from done
 BASE_SLOWER = 10  # a pretrained encoder that learns as fast as new heads forgets more than it learns
 MODES = {
     "frozen": {"encoder": "pretrained", "freeze_base": True},
@@ -42,6 +43,8 @@ def train_with(
     changed = settings.model_copy(
         update={**MODES[mode], "label_share": share, "tensorboard": False, "interval_folds": 0}
     )
+    if not changed.freeze_base:
+        changed = changed.model_copy(update={"max_epochs": JOINT_LONGER * settings.max_epochs})
     if mode == "finetuned":
         changed = changed.model_copy(update={"learning_rates": {"base": settings.learning_rate / BASE_SLOWER}})
     prepared = prepare_on(table, splits, encoder, settings=changed)

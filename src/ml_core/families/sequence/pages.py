@@ -11,6 +11,7 @@ NEAREST = "baseline.nearest_asv.masked_accuracy"
 NAMES = {
     "model": "model",
     "random_forest": "random forest",
+    "random_forest_averaged": "random forest, rarefactions averaged",
     "knn_unifrac": "kNN on UniFrac",
     "median": "median",
     "majority": "majority",

@@ -30,6 +30,7 @@ from ml_core.families.sequence.evaluate import (
 )
 from ml_core.families.sequence.label_efficiency import train_with
 from ml_core.families.sequence.model_settings import EncoderSettings, PredictorSettings
+from ml_core.families.sequence.predictor_samples import rarefactions_of
 from ml_core.families.sequence.predictor_stage import known_rows, labelled_rows, load_predictor
 from ml_core.families.sequence.predictor_task import PredictorTask, class_metrics, number_metrics
 from ml_core.families.sequence.report_settings import ReportSettings
@@ -155,6 +156,10 @@ def _baselines(known: Evidence, *, summary: Summary, settings: ReportSettings) -
     }
     if settings.forest:
         found["random_forest"] = random_forest(known.table.counts, **rows, **common, seed=settings.seed)
+        if known.rarefactions > 1:
+            every = np.arange(len(known.table))
+            mean = sum(rarefactions_of(known.table, every, count=known.rarefactions)) / known.rarefactions
+            found["random_forest_averaged"] = random_forest(mean.tocsr(), **rows, **common, seed=settings.seed)
     for name, said in found.items():
         summary.numbers |= {f"baseline.{name}.{metric}": value for metric, value in _measured(known, said).items()}
 
