@@ -13,7 +13,8 @@ from ml_core.stages import StageRun
 from ml_core.summary import Number, Summary
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
-RIVALS = ("popularity", "distmult", "metapaths")
+CLASSICAL = ("popularity", "distmult")
+RIVALS = (*CLASSICAL, "distmult_leaning", "metapaths")
 SHOWN = {
     **{method: figures.METHODS[method][0] for method in (MODEL, *RIVALS)},
     "untrained": "untrained",
@@ -86,7 +87,7 @@ def compare(known: Evidence, links: Links, *, summary: Summary, settings: Report
     """Who wins, relation by relation, in filtered MRR and degree-matched AUROC; a row for each."""
     enough = links.compared(settings)
     shown = {method: label for method, label in SHOWN.items() if any(method in each for each in links.answers.values())}
-    lost = 0
+    lost, lost_to_classical = 0, 0
     for metric, title in COMPARED.items():
         rows: list[dict[str, Number]] = []
         for relation, by_method in sorted(links.answers.items(), key=lambda item: -links.questions[item[0]].in_split):
@@ -98,6 +99,8 @@ def compare(known: Evidence, links: Links, *, summary: Summary, settings: Report
             )[metric]
             wins = numbers[MODEL] > numbers[strongest]
             lost += relation in enough and not wins
+            classical = any(not numbers[MODEL] > numbers[rival] for rival in CLASSICAL)
+            lost_to_classical += relation in enough and classical
             rows.append(
                 {
                     "relation": relation,
@@ -110,6 +113,7 @@ def compare(known: Evidence, links: Links, *, summary: Summary, settings: Report
             )
         summary.tables[title] = rows
     summary.numbers |= {"compared.relations": len(enough), "compared.comparisons_lost": lost}
+    summary.numbers["compared.comparisons_lost_to_classical"] = lost_to_classical
 
 
 def _rounded(value: float | None) -> Number:

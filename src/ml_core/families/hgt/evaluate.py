@@ -38,11 +38,16 @@ class Questions:
 
 @dataclass(frozen=True)
 class Answers:
-    """One judge's ranks and scores. **Shapes**: ranks [m, 2] (the tail's and the head's); uniform, matched [m, k]."""
+    """One judge's ranks and scores. **Shapes**: ranks [m, 2] (the tail's and the head's); uniform, matched [m, k].
+
+    positive is told apart from uniform; like_positive, by content alone, from matched: among nodes of like degree what
+    degrees add is the same on average, and hides what is asked.
+    """
 
     ranks: np.ndarray
     positive: np.ndarray
     uniform: np.ndarray
+    like_positive: np.ndarray
     matched: np.ndarray
 
 
@@ -118,7 +123,7 @@ def ask(
 
 def answer(judge: Judge, questions: Questions) -> Answers:
     """Ranks of both sides and scores of true pairs and negatives."""
-    factors = judge.factors(questions.relation)
+    factors, content = judge.factors(questions.relation), judge.content(questions.relation)
     rows, columns = questions.rows, questions.columns
     tails = filtered_ranks(factors.head, factors.tail, rows=rows, columns=columns, known=questions.known)
     backwards = questions.known.T.tocsr()
@@ -127,7 +132,8 @@ def answer(judge: Judge, questions: Questions) -> Answers:
         np.stack([tails, heads], axis=1).reshape(-1, 2),
         factors.of_pairs(rows, columns),
         _scores(factors, questions.uniform),
-        _scores(factors, questions.matched),
+        content.of_pairs(rows, columns),
+        _scores(content, questions.matched),
     )
 
 
@@ -136,15 +142,16 @@ def contributions(answers: Answers) -> dict[str, np.ndarray]:
     return {
         **reciprocal_and_hits(answers.ranks),
         "auroc": auroc_contributions(answers.positive, answers.uniform),
-        "matched_auroc": auroc_contributions(answers.positive, answers.matched),
+        "matched_auroc": auroc_contributions(answers.like_positive, answers.matched),
     }
 
 
 def measure(answers: Answers) -> dict[str, float]:
     """All of `METRICS`; NaN without edges."""
     found = {name: _mean(values) for name, values in contributions(answers).items()}
-    for name, negative in (("auprc", answers.uniform), ("matched_auprc", answers.matched)):
-        found[name] = float(separate(answers.positive, negative).auprc[0])
+    both = ("auprc", answers.positive, answers.uniform), ("matched_auprc", answers.like_positive, answers.matched)
+    for name, positive, negative in both:
+        found[name] = float(separate(positive, negative).auprc[0])
     return {name: found[name] for name in METRICS}
 
 

@@ -30,7 +30,7 @@ class Evidence:
         return {
             name: judge
             for name, judge in self.judges.items()
-            if isinstance(judge, EmbeddingJudge) and name != "distmult"
+            if isinstance(judge, EmbeddingJudge) and not name.startswith("distmult")
         }
 
 

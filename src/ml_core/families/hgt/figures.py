@@ -15,6 +15,7 @@ from ml_core.families.hgt.evaluate import Answers
 METHODS = {
     "model": ("HGT", "#2b5d8a", "o"),
     "distmult": ("DistMult", "#4a8a5b", "s"),
+    "distmult_leaning": ("DistMult, leaning as HGT", "#9cc9a9", "s"),
     "metapaths": ("metapath regression", "#7a4a9c", "P"),
     "popularity": ("popularity", "#c07f2a", "D"),
     "global_popularity": ("popularity, all relations", "#e3bd8b", "d"),
@@ -69,7 +70,6 @@ def ranks_and_scores(answers: Mapping[str, Answers], path: Path, *, name: str, c
     sets = [
         ("test pairs", ours.positive, "#2b5d8a"),
         ("any other pairs", ours.uniform, "#8d8d8d"),
-        ("pairs of like degree", ours.matched, "#c07f2a"),
     ]
     if curated is not None and len(curated):
         sets.append(("curated non-indications", curated, "#b3382c"))

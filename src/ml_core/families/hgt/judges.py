@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,6 +32,10 @@ class Judge(Protocol):
     """Scores every pair of a relation."""
 
     def factors(self, relation: int) -> Factors: ...
+
+    def content(self, relation: int) -> Factors:
+        """Scores without what the number of a node's edges adds: what tells nodes of like degree apart."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,9 @@ class EmbeddingJudge:
         heads, tails = (self.embeddings[_slice(self.graph, node_type)] for node_type in (of.head, of.tail))
         of_heads, of_tails = (None, None) if self.leaning is None else self.leaning.of(relation)
         return Factors(self.as_heads(relation, heads, of_heads), self.as_tails(relation, tails, of_tails))
+
+    def content(self, relation: int) -> Factors:
+        return dataclasses.replace(self, leaning=None).factors(relation)
 
     def as_heads(self, relation: int, embeddings: np.ndarray, leaning: np.ndarray | None = None) -> np.ndarray:
         """The rows of `Factors.head` of nodes with these embeddings [k, f] and this leaning [k] (None: 0)."""
@@ -108,6 +116,10 @@ class PopularityJudge:
             degrees.append(np.log1p(counted).astype(np.float32))
         one_head, one_tail = np.ones_like(degrees[0]), np.ones_like(degrees[1])
         return Factors(np.stack([degrees[0], one_head], axis=1), np.stack([one_tail, degrees[1]], axis=1))
+
+    def content(self, relation: int) -> Factors:
+        """Its scores as they are: it has no others."""
+        return self.factors(relation)
 
 
 def _slice(graph: KnowledgeGraph, node_type: str) -> slice:

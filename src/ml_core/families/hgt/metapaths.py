@@ -36,6 +36,10 @@ class PairJudge:
             raise ValueError(f"scores are of relation {self.relation}, asked for {relation}")
         return Factors(self.scores, np.eye(self.scores.shape[1], dtype=np.float32))
 
+    def content(self, relation: int) -> Factors:
+        """Its scores as they are: what degrees count for is in the paths."""
+        return self.factors(relation)
+
 
 class MetaPaths:
     """Features of all pairs of a relation between two types, from training edges alone."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from ml_core.families.hgt import controls, evaluate, pages
 from ml_core.families.hgt.compare_links import compare, link_figures, link_test, metapath_test
 from ml_core.families.hgt.data import load_graph, load_splits
@@ -54,5 +56,7 @@ def gather_evidence(run: StageRun) -> Evidence:
     judges["popularity"] = PopularityJudge(graph, splits)
     judges["global_popularity"] = PopularityJudge(graph, splits, everywhere=True)
     for name, control in controls.build(run, graph=graph, splits=splits).items():
-        judges[name] = EmbeddingJudge(graph, control.embeddings, control.decoder, control.scale, control.leaning)
+        judges[name] = EmbeddingJudge(graph, control.embeddings, control.decoder, control.scale)
+        if control.leaning is not None:
+            judges[f"{name}_leaning"] = dataclasses.replace(judges[name], leaning=control.leaning)
     return Evidence(graph, splits, judges, evaluate.main_relation(graph, settings.main_relation))

@@ -101,3 +101,17 @@ def test_a_symmetric_relation_leans_alike_on_both_sides() -> None:
     alike = [number for number, each in enumerate(relations) if each.symmetric]
     assert alike
     assert (found[alike, 0] == found[alike, 1]).all()
+
+
+def test_nodes_of_like_degree_are_told_apart_by_content_alone() -> None:
+    judge = EmbeddingJudge(small.graph, small.embeddings(known=0.3), small.decoder())
+    leaning = fit_leaning(small.graph, small.splits, judge)
+    leaning.strength[:] = 3
+    questions = evaluate.ask(small.graph, small.splits, 0)
+    bare, leant = (evaluate.answer(each, questions) for each in (judge, dataclasses.replace(judge, leaning=leaning)))
+    np.testing.assert_array_equal(bare.like_positive, leant.like_positive)
+    np.testing.assert_array_equal(bare.matched, leant.matched)
+    np.testing.assert_array_equal(bare.positive, bare.like_positive)
+    assert not np.allclose(bare.positive, leant.positive)
+    assert not np.allclose(bare.uniform, leant.uniform)
+    assert (bare.ranks != leant.ranks).any()
