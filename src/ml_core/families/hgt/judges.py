@@ -75,7 +75,9 @@ class EmbeddingJudge:
         return Factors(self.as_heads(relation, heads, of_heads), self.as_tails(relation, tails, of_tails))
 
     def content(self, relation: int) -> Factors:
-        return dataclasses.replace(self, leaning=None).factors(relation)
+        products = np.array(self.decoder, np.float32)
+        products[:, [AS_TAIL, AS_HEAD]] = 0
+        return dataclasses.replace(self, decoder=products, leaning=None).factors(relation)
 
     def as_heads(self, relation: int, embeddings: np.ndarray, leaning: np.ndarray | None = None) -> np.ndarray:
         """The rows of `Factors.head` of nodes with these embeddings [k, f] and this leaning [k] (None: 0)."""
