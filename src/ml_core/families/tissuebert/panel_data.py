@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -61,6 +62,8 @@ def load_panel(directory: Path) -> Panel:
     """The panel stage's artifact."""
     described = json.loads((directory / "panel.json").read_text())
     described.pop("digest")
-    frames = {name: pd.read_parquet(directory / f"{name}.parquet") for name in ("regions", "tissues", "samples")}
+    frames: dict[str, Any] = {
+        name: pd.read_parquet(directory / f"{name}.parquet") for name in ("regions", "tissues", "samples")
+    }
     with np.load(directory / "panel.npz") as arrays:
         return Panel(**frames, **{name: arrays[name] for name in ARRAYS}, **described)

@@ -106,7 +106,7 @@ def placed(reads: CpgStates, *, windows: HasWindows) -> np.ndarray:
     """uint8 [k, 150]: the states at their CpGs' places; elsewhere 3 at CpGs that are not the region's, and 2."""
     places = windows.cpg_position[reads.region]
     empty = np.where(cpg_certain(windows.dna_tokens), NOT_OBSERVED, NO_CPG).astype(np.uint8)
-    out = empty[reads.region]
+    out: np.ndarray = empty[reads.region]
     there = places != NO_PLACE
     out[np.nonzero(there)[0], places[there]] = reads.states[there]
     return out

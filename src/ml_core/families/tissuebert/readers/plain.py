@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from ml_core.errors import UserError
 
@@ -23,7 +23,7 @@ def opened(path: Path, *, what: str) -> Iterator[IO[bytes]]:
         magic = raw.read(2)
     try:
         with gzip.open(path, "rb") if magic == GZIP else path.open("rb") as file:
-            yield file
+            yield cast("IO[bytes]", file)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(f"{path}: is truncated or damaged ({error}), expected {what}; fetch the file again.") from error
     except UnicodeDecodeError as error:
