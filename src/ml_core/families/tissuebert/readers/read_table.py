@@ -79,7 +79,8 @@ def _states(text: str, *, length: int, path: Path, row: int) -> np.ndarray:
             f"2 for each of {length - KMER + 1} 3-mers; mend the row."
         )
     states = np.full(WINDOW_BP, NO_CPG, np.uint8)
-    told = np.array([STATE_OF[sign] for sign in text], np.uint8)[: WINDOW_BP - MIDDLE]
+    last = WINDOW_BP - 1  # a C there has its G outside
+    told = np.array([STATE_OF[sign] for sign in text], np.uint8)[: last - MIDDLE]
     states[MIDDLE : MIDDLE + len(told)] = told
     return states
 
