@@ -46,15 +46,15 @@ def cut(candidates: Candidates, *, fasta: Fasta | None, min_cpgs: int) -> Window
 
     Without a FASTA the CpGs of a region are thought to lie at equal distances from its start to its end.
     """
-    index = index_genome(fasta) if fasta is not None and not candidates.numbered else None
+    index = index_genome(fasta) if fasta is not None else None
     rows, letters, positions = [], [], []
     taken: dict[str, set[int]] = {}
     for region in candidates.frame.to_dict("records"):
         first, places = _cpgs_of(region, candidates=candidates, fasta=fasta, index=index)
         seen = taken.setdefault(region["chromosome"], set())
-        for low, high in runs(places):
+        for low, high in _free_runs(places, seen=seen):
             run = places[low:high]
-            if high - low < min_cpgs or seen & set(run.tolist()):
+            if high - low < min_cpgs:
                 continue
             seen.update(run.tolist())
             start = window_start(run, fasta=fasta, chromosome=region["chromosome"])
@@ -77,7 +77,8 @@ def cut(candidates: Candidates, *, fasta: Fasta | None, min_cpgs: int) -> Window
             f"{candidates.path}: none of its {len(candidates.frame):,} regions has {min_cpgs} CpGs within "
             f"{WINDOW_BP} bp, expected at least one that has; lower panel.min_cpgs, or check the build."
         )
-    windows = Windows(pd.DataFrame(rows), np.stack(letters), *padded(positions), cpgs=index.cpgs if index else 0)
+    frame = pd.DataFrame(rows)
+    windows = Windows(frame, np.stack(letters), *padded(positions), cpgs=_cpgs(frame, positions, index=index))
     return windows.take(np.lexsort((windows.frame["start"], windows.frame["start_cpg"])))
 
 
@@ -89,6 +90,17 @@ def runs(places: np.ndarray) -> list[tuple[int, int]]:
         found.append((low, high))
         low = high
     return found
+
+
+def _free_runs(places: np.ndarray, *, seen: set[int]) -> list[tuple[int, int]]:
+    """The runs of those stretches of CpGs that no window has yet."""
+    free = np.array([place not in seen for place in places.tolist()], bool)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], free, [False]])))
+    return [
+        (start + low, start + high)
+        for start, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+        for low, high in runs(places[start:end])
+    ]
 
 
 def window_start(run: np.ndarray, *, fasta: Fasta | None, chromosome: str) -> int:
@@ -110,6 +122,18 @@ def padded(positions: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return out, counts
 
 
+def _cpgs(frame: pd.DataFrame, positions: list[np.ndarray], *, index: CpgIndex | None) -> int:
+    """How many CpGs the numbering has: the genome's, where the panel's numbers are those of the genome.
+
+    They are not where the FASTA is a part of it, or has its chromosomes in another order than the numbering.
+    """
+    if index is None:
+        return 0
+    places = (frame["start"] + [int(each[0]) for each in positions]).tolist()
+    of_genome = [index.within(name, at, at + 1)[0] for name, at in zip(frame["chromosome"], places, strict=True)]
+    return index.cpgs if of_genome == frame["start_cpg"].tolist() else 0
+
+
 def _letters(fasta: Fasta | None, *, chromosome: str, start: int) -> np.ndarray:
     if fasta is None:
         return np.full(WINDOW_BP, ord("N"), np.uint8)
@@ -120,13 +144,13 @@ def _cpgs_of(region: dict[Any, Any], *, candidates: Candidates, fasta: Fasta | N
     chromosome, start, end = region["chromosome"], region["start"], region["end"]
     if fasta is not None and chromosome not in fasta.entries:
         raise UserError(unknown_chromosome(fasta.path, chromosome, known=list(fasta.entries)))
-    if index is not None and fasta is not None:
+    if index is not None and fasta is not None and not candidates.numbered:
         fasta.letters(chromosome, start, end)  # says so where the FASTA ends before the region
         return index.within(chromosome, start, end)
     if not candidates.numbered:
         raise UserError(
-            f"{candidates.path}: has no CpG numbers (startCpG, endCpG) and raw.fasta is not set, expected one of the "
-            "two; without it no region's CpGs are known; set raw.fasta."
+            f"{candidates.path}: has no CpG numbers (startCpG, endCpG) and there is no genome to count in, expected "
+            "one of the two; set raw.fasta and panel.sequence_source=fasta."
         )
     first, count = region["start_cpg"], region["end_cpg"] - region["start_cpg"]
     if fasta is None:
