@@ -1,8 +1,12 @@
-"""The model families. A folder here with a `family.py` that defines `FAMILY` is a family: both doors find it."""
+"""The model families. A folder here with a `family.py` that defines `FAMILY` is a family: both doors find it.
+
+A folder without one is a family in the making: its rooms can be used and tested, but no door leads to it.
+"""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 from functools import cache
 
@@ -13,7 +17,8 @@ from ml_core.stages import Family
 @cache
 def find_families() -> dict[str, Family]:
     """Every family by name, in alphabetical order."""
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg)
+    packages = (module.name for module in pkgutil.iter_modules(__path__) if module.ispkg)
+    names = sorted(name for name in packages if importlib.util.find_spec(f"{__name__}.{name}.family"))
     families = [importlib.import_module(f"{__name__}.{name}.family").FAMILY for name in names]
     return {family.name: family for family in families}
 

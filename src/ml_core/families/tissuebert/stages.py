@@ -1,4 +1,7 @@
-"""TissueBERT: from reads of bisulfite sequencing to the tissue they are from. The whole story, stage by stage."""
+"""TissueBERT: from reads of bisulfite sequencing to regions and donors that a model can be trained on.
+
+The model, its calibration, mixtures and the report are not here yet, so that this is no family.py: no door leads here.
+"""
 
 from __future__ import annotations
 
@@ -92,7 +95,7 @@ SPLITS = Stage(
     kinds=("numpy",),
 )
 
-FAMILY = Family(
+READING = Family(
     name="tissuebert",
     title="TissueBERT: tissue of origin from DNA methylation",
     description="Reads of bisulfite sequencing over a panel of regions, pooled into the tissues they come from.",
