@@ -81,6 +81,9 @@ class PanelSettings(Settings):
         "fasta",
         description="DNA of a region: the genome's, another window with as many CpGs (a mere id), or none at all",
     )
+    min_observed: int = setting(
+        3, description="Reads with fewer CpGs observed in a region are left out here too", unit="CpGs", ge=1
+    )
     test: float = setting(0.2, description="Share of each tissue's donors for the test set, at least one", gt=0, lt=1)
     validation: float = setting(0.15, description="Share of them for validation, at least one", gt=0, lt=1)
     seed: int = setting(0, description="Seed of the deal of donors and of surrogate windows", ge=0)
@@ -95,6 +98,9 @@ class RegionsSettings(Settings):
     min_mapping_quality: int = setting(20, description="BAM: reads mapped with less are left out", ge=0)
     compress: bool = setting(
         False, description="Write gzip: a fifth of the disk, but the reads are then read into memory as a whole"
+    )
+    max_empty: float = setting(
+        0.2, description="Share of regions without a read in any sample above which a check warns", ge=0, le=1
     )
 
 

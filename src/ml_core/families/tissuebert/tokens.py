@@ -59,6 +59,14 @@ def cpg_possible(tokens: np.ndarray) -> np.ndarray:
     return possible
 
 
+def cpg_certain(tokens: np.ndarray) -> np.ndarray:
+    """bool [n, 150]: places that the tokens [n, 150] say are the C of a CG, without those that UNK leaves open."""
+    certain = cpg_possible(tokens)
+    certain[:, :KMERS] &= tokens[:, :KMERS] != UNK
+    certain[:, KMERS] &= tokens[:, KMERS - 1] != UNK
+    return certain
+
+
 def cpg_places(windows: np.ndarray) -> np.ndarray:
     """bool [n, 150]: the C of each CG that lies wholly in the window of letters uint8 [n, 150]."""
     code = _CODE_OF[windows]

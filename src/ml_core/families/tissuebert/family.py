@@ -1,0 +1,106 @@
+"""TissueBERT: from reads of bisulfite sequencing to the tissue they are from. The whole story, stage by stage."""
+
+from __future__ import annotations
+
+from ml_core.families.tissuebert.settings import PanelSettings, RawSettings, RegionsSettings, SplitsSettings
+from ml_core.stages import Check, Family, Stage
+
+RAW = Stage(
+    name="raw",
+    settings=RawSettings,
+    run="raw:build",
+    observe="raw:observe",
+    description="Verified, never altered copy of reads, panel, atlas and genome: your own, or simulated.",
+    checks=(
+        Check(
+            "verified_copy",
+            "The copied bytes are not those of the source.",
+            "Run again; if it persists, check the disk.",
+        ),
+    ),
+    kinds=("file",),
+)
+
+PANEL = Stage(
+    name="panel",
+    settings=PanelSettings,
+    run="panel:build",
+    inputs=("raw",),
+    description="Windows of 150 bp on the regions, chosen by what training donors tell; donors are dealt here.",
+    checks=(
+        Check(
+            "all_tissues_testable",
+            "Tissues with one donor are learnt, and no figure says how well.",
+            "Give samples of further donors, or read the report without these tissues.",
+            blocking=False,
+        ),
+    ),
+    kinds=("numpy",),
+)
+
+REGIONS = Stage(
+    name="regions",
+    settings=RegionsSettings,
+    run="regions:build",
+    inputs=("raw", "panel"),
+    description="All reads on the panel in one file (HDF5), one row each, with the DNA of a region once.",
+    checks=(
+        Check(
+            "states_at_cpgs",
+            "Methylation is told of places that are no CpG of the region.",
+            "This is a bug: report it with the settings of panel and regions.",
+        ),
+        Check(
+            "regions_read",
+            "Many regions have no read at all: panel and samples may be of different kinds or builds.",
+            "Look whether they belong together; raise regions.max_empty if this is as it should be.",
+            blocking=False,
+        ),
+    ),
+    kinds=("hdf5",),
+)
+
+SPLITS = Stage(
+    name="splits",
+    settings=SplitsSettings,
+    run="splits:build",
+    inputs=("panel", "regions"),
+    description="Training, validation and test samples by donor, and a search for copies across them.",
+    checks=(
+        Check(
+            "no_shared_donor",
+            "A donor has samples in two splits: every metric would be too good.",
+            "This is a bug: report it with the sheet of the samples and the settings of panel.",
+        ),
+        Check(
+            "new_donors",
+            "Training and test reads are of the same donors, so that the figures say nothing of new donors.",
+            "Take the figures as those of new reads of known donors, or give samples of several donors.",
+            blocking=False,
+        ),
+        Check(
+            "no_near_duplicate",
+            "A sample is a copy of one in another split: every metric would be too good.",
+            "Give both the same donor in the sheet, or take one out; raise splits.near_duplicate if they are not.",
+        ),
+        Check(
+            "all_splits_filled",
+            "A split has no samples to learn from or to be judged on.",
+            "Give samples of more donors, three of a tissue at least.",
+        ),
+    ),
+    kinds=("numpy",),
+)
+
+FAMILY = Family(
+    name="tissuebert",
+    title="TissueBERT: tissue of origin from DNA methylation",
+    description="Reads of bisulfite sequencing over a panel of regions, pooled into the tissues they come from.",
+    package="ml_core.families.tissuebert",
+    stages=(RAW, PANEL, REGIONS, SPLITS),
+    key_metrics=("split.shared_donors",),
+    smallest={
+        "raw": {"regions": 24, "tissues": 4, "donors": 3, "depth": 6.0},
+        "splits": {"min_shared_regions": 10},
+    },
+)
