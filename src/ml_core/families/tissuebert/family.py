@@ -99,8 +99,5 @@ FAMILY = Family(
     package="ml_core.families.tissuebert",
     stages=(RAW, PANEL, REGIONS, SPLITS),
     key_metrics=("split.shared_donors",),
-    smallest={
-        "raw": {"regions": 24, "tissues": 4, "donors": 3, "depth": 6.0},
-        "splits": {"min_shared_regions": 10},
-    },
+    smallest={"raw": {"regions": 30, "tissues": 4, "donors": 3, "depth": 6.0}},
 )

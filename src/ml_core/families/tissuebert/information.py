@@ -47,7 +47,8 @@ def information(of_tissue: np.ndarray) -> np.ndarray:
     others = (of_tissue.sum(axis=0, keepdims=True) - of_tissue) / max(count - 1, 1)
     between = (of_tissue + others) / 2
     bits: np.ndarray = entropy(between) - (entropy(of_tissue) + entropy(others)) / 2
-    return np.maximum(bits, 0).T
+    found: np.ndarray = np.maximum(bits, 0).T
+    return found
 
 
 def entropy(of_class: np.ndarray) -> np.ndarray:

@@ -11,8 +11,8 @@ import pandas as pd
 
 from ml_core.errors import UserError
 from ml_core.families.tissuebert.hdf5_writer import Rows
-from ml_core.families.tissuebert.readers.beta import read_beta
 from ml_core.families.tissuebert.readers.bedmethyl import read_bedmethyl
+from ml_core.families.tissuebert.readers.beta import read_beta
 from ml_core.families.tissuebert.readers.fasta import unknown_chromosome
 from ml_core.families.tissuebert.readers.pat import PatChunk, read_pat
 from ml_core.families.tissuebert.readers.sheet import format_of
@@ -78,7 +78,7 @@ def read_sample(path: Path, *, panel: HasRegions, min_observed: int, min_mapping
 
 
 def positions(path: Path, *, panel: HasRegions) -> np.ndarray:
-    """int64 [regions, most CpGs] on the chromosome, -1 behind the last; UserError where the panel does not know them."""
+    """int64 [regions, most CpGs] on the chromosome, -1 behind the last; UserError where they are not known."""
     if panel.sequence_source != "fasta":
         raise UserError(
             f"{path}: gives CpGs by position, which the panel does not know with sequence_source="
@@ -134,8 +134,8 @@ def _refuse_other_chromosomes(
     if found in (f"chr{expected}", expected.removeprefix("chr")):
         raise UserError(unknown_chromosome(path, expected, known=[found]))
     raise UserError(
-        f"{path}: row {chunk.row + at} has CpG {chunk.start_cpg[at]:,} on {found}, in the panel{_of_build(panel)} it is "
-        f"on {expected}, {BUILD}."
+        f"{path}: row {chunk.row + at} has CpG {chunk.start_cpg[at]:,} on {found}, in the panel{_of_build(panel)} it "
+        f"is on {expected}, {BUILD}."
     )
 
 

@@ -105,13 +105,12 @@ class RegionsSettings(Settings):
 
 
 class SplitsSettings(Settings):
-    """How near-duplicates are looked for across donors."""
+    """How copies of a sample are looked for across splits."""
 
     near_duplicate: float = setting(
-        0.995,
-        description="Two samples of different splits that are alike in more of their regions' methylation (correlation "
-        "of its deviation from the tissue's mean) are copies of one another",
+        0.45,
+        description="Correlation of two samples' deviations from their tissue, region by region, above which one is a "
+        "copy of the other: independent donors have about 0, a copy at half the coverage 0.6",
         gt=0,
-        le=1,
+        lt=1,
     )
-    min_shared_regions: int = setting(30, description="Samples with fewer regions in common are not compared", ge=3)

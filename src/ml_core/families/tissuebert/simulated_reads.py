@@ -70,7 +70,7 @@ def chains(kind: np.ndarray, *, positions: np.ndarray, reach_bp: float, rng: np.
     """
     first, second = np.array(CLASS_BETA).T
     chance = rng.beta(first[kind], second[kind])
-    states = rng.random(positions.shape) < chance[:, None]
+    states: np.ndarray = rng.random(positions.shape) < chance[:, None]
     copies = rng.random(positions[:, 1:].shape) < np.exp(-np.diff(positions, axis=1) / reach_bp)
     for place in range(1, positions.shape[1]):
         states[:, place] = np.where(copies[:, place - 1], states[:, place - 1], states[:, place])

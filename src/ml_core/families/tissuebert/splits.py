@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ml_core.families.tissuebert.checks import near_duplicates, region_means
+from ml_core.families.tissuebert.checks import Likeness, near_duplicates, region_counts
 from ml_core.families.tissuebert.donors import SPLITS, TEST, DonorSplits, load_splits, save_splits, shared_donors
 from ml_core.families.tissuebert.hdf5 import Regions, open_regions
 from ml_core.families.tissuebert.regions import FILE
@@ -30,12 +30,8 @@ def _summary(regions: Regions, *, splits: DonorSplits, settings: SplitsSettings)
     samples = regions.samples
     rows = _rows(samples, splits=splits)
     shared = shared_donors(samples, splits.part)
-    copies = near_duplicates(
-        region_means(regions),
-        samples=samples,
-        part=splits.part,
-        threshold=settings.near_duplicate,
-        min_shared=settings.min_shared_regions,
+    likeness = near_duplicates(
+        *region_counts(regions), samples=samples, part=splits.part, threshold=settings.near_duplicate
     )
     summary = Summary(
         headline=("Given by read: " if splits.given else "")
@@ -43,7 +39,7 @@ def _summary(regions: Regions, *, splits: DonorSplits, settings: SplitsSettings)
         + ".",
         numbers={
             "split.shared_donors": len(shared),
-            "split.near_duplicates": len(copies),
+            "split.near_duplicates": len(likeness.copies),
             "split.untestable_tissues": len(splits.untestable),
             **{f"split.{row['split']}_samples": row["samples"] for row in rows},
             **{f"split.{row['split']}_donors": row["donors"] for row in rows},
@@ -54,7 +50,7 @@ def _summary(regions: Regions, *, splits: DonorSplits, settings: SplitsSettings)
     said = f"{len(shared)} donors have samples in more than one split"
     summary.check("no_shared_donor", splits.given or not shared, f"{said}{', as the tables give it' * splits.given}")
     summary.check("new_donors", not (splits.given and shared), _of_given(splits, shared=shared))
-    summary.check("no_near_duplicate", not copies, _of_copies(copies))
+    summary.check("no_near_duplicate", not likeness.copies, _of_copies(likeness))
     summary.check(
         "all_splits_filled",
         all(row["samples"] for row in rows),
@@ -97,13 +93,18 @@ def _of_given(splits: DonorSplits, *, shared: list[str]) -> str:
     if not splits.given or not shared:
         return "test samples are of donors that were not trained on"
     return (
-        f"reads of the same {len(shared)} donors ({', '.join(shared[:EXAMPLES])}) are learnt and tested, so that nothing "
-        "is shown of a new donor"
+        f"reads of the same {len(shared)} donors ({', '.join(shared[:EXAMPLES])}) are learnt and tested, so that "
+        "nothing is shown of a new donor"
     )
 
 
-def _of_copies(copies: list[tuple[str, str, float]]) -> str:
-    if not copies:
-        return "no sample of a split is a copy of one of another"
-    shown = "; ".join(f"{one} and {other} (correlation {alike:.3f})" for one, other, alike in copies[:EXAMPLES])
-    return f"{len(copies)} pairs of samples in different splits are copies of one another: {shown}"
+def _of_copies(likeness: Likeness) -> str:
+    seen = f"{likeness.compared:,} pairs of samples in different splits were compared"
+    if likeness.too_few:
+        seen += f", {likeness.too_few:,} have too few regions in common for that"
+    if not likeness.copies:
+        return f"{seen}, none is a copy of the other"
+    shown = "; ".join(
+        f"{one} and {other} (correlation {alike:.2f})" for one, other, alike in likeness.copies[:EXAMPLES]
+    )
+    return f"{seen}, in {len(likeness.copies)} one is a copy of the other: {shown}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -115,10 +116,8 @@ def _letters(fasta: Fasta | None, *, chromosome: str, start: int) -> np.ndarray:
     return fasta.letters(chromosome, start, start + WINDOW_BP)
 
 
-def _cpgs_of(
-    region: dict[str, object], *, candidates: Candidates, fasta: Fasta | None, index: CpgIndex | None
-) -> Found:
-    chromosome, start, end = str(region["chromosome"]), int(str(region["start"])), int(str(region["end"]))
+def _cpgs_of(region: dict[Any, Any], *, candidates: Candidates, fasta: Fasta | None, index: CpgIndex | None) -> Found:
+    chromosome, start, end = region["chromosome"], region["start"], region["end"]
     if fasta is not None and chromosome not in fasta.entries:
         raise UserError(unknown_chromosome(fasta.path, chromosome, known=list(fasta.entries)))
     if index is not None and fasta is not None:
@@ -129,7 +128,7 @@ def _cpgs_of(
             f"{candidates.path}: has no CpG numbers (startCpG, endCpG) and raw.fasta is not set, expected one of the "
             "two; without it no region's CpGs are known; set raw.fasta."
         )
-    first, count = int(str(region["start_cpg"])), int(str(region["end_cpg"])) - int(str(region["start_cpg"]))
+    first, count = region["start_cpg"], region["end_cpg"] - region["start_cpg"]
     if fasta is None:
         spread = np.unique(np.linspace(start - 1, max(end - 2, start - 1 + 2 * (count - 1)), count).astype(np.int64))
         return first, spread

@@ -12,8 +12,8 @@ from ml_core.families.tissuebert.readers.panel import COMMENTS
 from ml_core.families.tissuebert.readers.plain import rows
 
 WHAT = (
-    "counts as bedMethyl (11 columns: coverage in the 10th, percent methylated in the 11th) or as bedGraph with six (chr, "
-    "start, end, percent, methylated, unmethylated reads)"
+    "counts as bedMethyl (11 columns: coverage in the 10th, percent methylated in the 11th) or as bedGraph with six "
+    "(chr, start, end, percent, methylated, unmethylated reads)"
 )
 BEDGRAPH, BEDMETHYL = 6, 11
 MODIFICATIONS = ("m", ".")  # of a bedMethyl that tells 5mC ("m") from others in its fourth column

@@ -36,10 +36,9 @@ class Fasta:
         self.entries: dict[str, Entry] = {}
         for name, entry in self._index().items():
             chromosome, first = _place(name)
-            length, *rest = entry
             if chromosome in self.entries:
                 raise UserError(f"{path}: has two sequences of '{chromosome}', expected one; take one out.")
-            self.entries[chromosome] = Entry(length, *rest, first=first)
+            self.entries[chromosome] = Entry(*entry, first)
         if not self.entries:
             raise UserError(f"{path}: has no line that begins with '>', expected {WHAT}; check the path.")
 
@@ -67,7 +66,8 @@ class Fasta:
             return np.zeros(0, np.uint8)
         first, last = (_byte(entry, place) for place in (start, end - 1))
         found = np.frombuffer(self._bytes[first : last + 1], np.uint8)
-        return found[(found != ord("\n")) & (found != ord("\r"))]
+        letters: np.ndarray = found[(found != ord("\n")) & (found != ord("\r"))]
+        return letters
 
     def _index(self) -> dict[str, tuple[int, int, int, int]]:
         beside = self.path.with_name(self.path.name + ".fai")

@@ -75,8 +75,8 @@ def _numbers(path: Path, cells: pd.Series, *, row: int, column: str) -> np.ndarr
     if wrong.any():
         at = int(wrong.argmax())
         raise UserError(
-            f"{path}: row {row + at}, column '{column}' is '{cells.iloc[at][:30]}', expected a whole number of at least "
-            "1; mend the row."
+            f"{path}: row {row + at}, column '{column}' is '{cells.iloc[at][:30]}', expected a whole number of at "
+            "least 1; mend the row."
         )
     return numbers.astype(np.int64)
 

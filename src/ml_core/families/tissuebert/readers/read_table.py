@@ -75,8 +75,8 @@ def _joined(kmers: list[str], *, path: Path, row: int) -> str:
 def _states(text: str, *, length: int, path: Path, row: int) -> np.ndarray:
     if len(text) != length - KMER + 1 or set(text) - set(STATE_OF):
         raise UserError(
-            f"{path}: row {row}, column 'methyl_seq' is '{text[:20]}...' ({len(text)} signs), expected one of 0, 1 and 2 "
-            f"for each of {length - KMER + 1} 3-mers; mend the row."
+            f"{path}: row {row}, column 'methyl_seq' is '{text[:20]}...' ({len(text)} signs), expected one of 0, 1 and "
+            f"2 for each of {length - KMER + 1} 3-mers; mend the row."
         )
     states = np.full(WINDOW_BP, NO_CPG, np.uint8)
     told = np.array([STATE_OF[sign] for sign in text], np.uint8)[: WINDOW_BP - MIDDLE]
