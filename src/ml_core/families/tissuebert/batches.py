@@ -20,8 +20,9 @@ DROPOUT = 3  # stream of random numbers, behind those of the sampler
 @dataclass(frozen=True)
 class Reads:
     """Reads as the model takes them. **Shapes**, n reads, l places, t tissues, k rates: token, state, place [n, l]
-    uint8 (nothing is there: token PAD and state NO_CPG); region [n] int64; n_meth, n_cov [n] float32; counts [n] bool, sums over many
-    reads; n_cpg [n] float32; log_rates [n, t, k] float32, how often a tissue's reads have each rate, as a logarithm."""
+    uint8 (nothing is there: token PAD and state NO_CPG); region [n] int64; n_meth, n_cov [n] float32; counts [n] bool,
+    sums over many reads; n_cpg [n] float32; log_rates [n, t, k] float32, logarithms of how often a tissue's reads have
+    each rate."""
 
     token: Tensor
     state: Tensor
@@ -160,7 +161,8 @@ class FixedBags:
         self._rows: list[np.ndarray] = []
         for sample in samples:
             rows = np.random.default_rng(int(sample)).permutation(maker.regions.rows_of(int(sample)))[:most]
-            self._rows += [np.sort(part) for part in np.array_split(rows, -(-len(rows) // bag_reads))] if len(rows) else []
+            bags = max(-(-len(rows) // bag_reads), 1)
+            self._rows += [np.sort(part) for part in np.array_split(rows, bags) if len(part)]
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -21,7 +21,7 @@ from ml_core.families.tissuebert.regions import FILE
 from ml_core.families.tissuebert.reliability_figure import draw_reliability
 from ml_core.metrics.calibration import Reliability, cross_entropy, fit_temperature, reliability, without_smoothing
 from ml_core.stages import StageRun
-from ml_core.summary import Summary
+from ml_core.summary import Number, Summary
 
 CALIBRATION = "calibration.json"
 TOLERATED_ERROR = 0.02
@@ -84,9 +84,7 @@ def levels(
     count = np.maximum(regions.row_count[rows], 1).astype(float)
     found = {
         "read": Judged(likelihood, true, alike(true, count)),
-        "tissue_head": Judged(
-            without_smoothing(tissue, label_smoothing=label_smoothing), true, alike(true, count)
-        ),
+        "tissue_head": Judged(without_smoothing(tissue, label_smoothing=label_smoothing), true, alike(true, count)),
     }
     for reads in settings.pooled_reads:
         summed, of_sample = draw_pools(likelihood, sample, count, reads=reads, settings=settings)
@@ -147,13 +145,14 @@ def temperature_of(level: str, calibration: Calibration) -> float:
 
 def _summary(run: StageRun, calibration: Calibration, test: dict[str, Judged]) -> Summary:
     settings: CalibrationSettings = run.settings
-    rows, curves = [], {}
+    rows: list[dict[str, Number]] = []
+    curves, errors = {}, {}
     for level, judged in test.items():
         if not len(judged.true):
             continue
         temperature = temperature_of(level, calibration)
         before, after = judged.at(1.0, bins=settings.bins), judged.at(temperature, bins=settings.bins)
-        curves[level] = after
+        curves[level], errors[level] = after, after.error
         scores = judged.scores / temperature
         rows.append(
             {
@@ -165,7 +164,6 @@ def _summary(run: StageRun, calibration: Calibration, test: dict[str, Judged]) -
                 "cross_entropy": cross_entropy(scores, judged.true, weight=judged.weight),
             }
         )
-    errors = {row["level"]: row["ece"] for row in rows}
     draw_reliability(curves, run.directory / "figures" / "reliability.png")
     highest = max(errors.values(), default=float("nan"))
     summary = Summary(

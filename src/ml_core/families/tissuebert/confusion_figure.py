@@ -16,7 +16,7 @@ INCH_PER_TISSUE, MARGIN_INCH = 0.17, 1.6
 
 
 def draw_confusion(matrices: Mapping[str, np.ndarray], *, tissues: Sequence[str]) -> Figure:
-    """One panel for each matrix [tissues, tissues] by its label; rows (true tissues) sum to 1, those unseen are blank."""
+    """One panel for each matrix [tissues, tissues] by its label; rows (true tissues) sum to 1 or are blank."""
     side = MARGIN_INCH + INCH_PER_TISSUE * len(tissues)
     figure = blank_figure(side * len(matrices) + 0.6, side)
     panels = figure.subplots(1, len(matrices), squeeze=False)[0]

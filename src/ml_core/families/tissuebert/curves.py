@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -39,7 +40,7 @@ def training_curves(
     save_figure(figure, path)
 
 
-def _draw(panel: Axes, history: list[dict[str, float]], name: str, **style: str) -> None:
+def _draw(panel: Axes, history: list[dict[str, float]], name: str, **style: Any) -> None:
     values = np.array([row.get(name, np.nan) for row in history], dtype=float)
     seen = np.isfinite(values)
     if seen.any():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from ml_core.families.tissuebert.model_files import TrainedModel, load_model, re
 from ml_core.families.tissuebert.tables import log_rates_of
 from ml_core.training.checkpoint import WEIGHTS
 
-BLOCK_READS = 4096
+BLOCK_PLACES = 65_536  # of one forward pass: attention of profile full then takes about 0.3 GB
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Scores:
 
 
 def predict_rows(directory: Path, regions: Regions, rows: np.ndarray) -> np.ndarray:
-    """Log likelihoods [rows, tissues] float32 of rows of `regions`, up to a constant of each row, by the model artifact.
+    """Log likelihoods [rows, tissues] float32 of rows of `regions`, up to a constant of each row, by a model artifact.
 
     Tissues are in the order of the model's training regions. UserError where the artifact has no trained model, or the
     reads are of another panel or build.
@@ -63,12 +64,13 @@ def score_with(trained: TrainedModel, regions: Regions, rows: np.ndarray) -> Sco
     distinct, place = _distinct(maker, rows)
     tissues = len(trained.tissues)
     likelihood, tissue = (np.empty((len(distinct), tissues), np.float32) for _ in range(2))
+    start = 0
     with torch.inference_mode():
-        for start in range(0, len(distinct), BLOCK_READS):
-            part = distinct[start : start + BLOCK_READS]
+        for part in _blocks(distinct, width=maker.width):
             answers = trained.model(maker.make(part, log_rates=log_rates[regions.row_region[part]]))
             likelihood[start : start + len(part)] = answers.likelihood.float().numpy()
             tissue[start : start + len(part)] = answers.tissue.numpy()
+            start += len(part)
     return Scores(likelihood[place], tissue[place])
 
 
@@ -79,14 +81,23 @@ def _distinct(maker: ReadMaker, rows: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """
     regions = maker.regions
     counted = np.asarray(regions.samples["kind"] == "counts")[regions.row_sample[rows]]
-    keys = np.zeros((len(rows), maker.width + 8), np.uint8)
+    keys = np.zeros((len(rows), maker.width + 9), np.uint8)
     region = regions.row_region[rows].astype(">u4")
     keys[:, :4] = region.view(np.uint8).reshape(-1, 4)
-    for start in range(0, len(rows), BLOCK_READS):
-        part = slice(start, start + BLOCK_READS)
-        keys[part, 8:] = maker.states(rows[part])
+    keys[:, 8] = counted
+    start = 0
+    for part in _blocks(rows, width=maker.width):
+        keys[start : start + len(part), 9:] = maker.states(part)
+        start += len(part)
     totals = np.stack([regions.n_meth[rows], regions.n_cov[rows]], axis=1).astype(">u2")
     keys[:, 4:8] = np.where(counted[:, None], totals.view(np.uint8).reshape(-1, 4), 0)
     whole = np.ascontiguousarray(keys).view(f"V{keys.shape[1]}").ravel()
     _, first, place = np.unique(whole, return_index=True, return_inverse=True)
     return rows[first], place.ravel()
+
+
+def _blocks(rows: np.ndarray, *, width: int) -> Iterator[np.ndarray]:
+    """Rows in parts of `BLOCK_PLACES` places at most."""
+    size = max(BLOCK_PLACES // width, 1)
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]

@@ -75,13 +75,12 @@ def rate_likelihood(n_meth: np.ndarray, n_cov: np.ndarray) -> np.ndarray:
     return chance
 
 
-def fit_likelihoods(
-    regions: Regions, samples: np.ndarray, *, donor_correlation: float = 0.02
-) -> LikelihoodTables:
+def fit_likelihoods(regions: Regions, samples: np.ndarray, *, donor_correlation: float = 0.02) -> LikelihoodTables:
     """Tables from the reads of `samples` (numbers of training samples).
 
     donor_correlation: n reads of one donor in one region count as n / (1 + (n - 1) * correlation), for donors differ
-    and a deep one tells of itself only; copies of a donor at other depths add nothing beyond that. UserError where no sample has reads.
+    and a deep one tells of itself only; copies of a donor at other depths add nothing beyond that.
+    UserError where no sample has reads.
     """
     rows = np.concatenate([regions.rows_of(each) for each in samples]) if len(samples) else np.zeros(0, np.int64)
     if not len(rows) or not regions.n_cov[rows].any():
@@ -93,8 +92,8 @@ def fit_likelihoods(
 def split_counts(regions: Regions, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Rows as reads: their numbers among `rows`, n_meth, n_cov and how often each occurs.
 
-    A row of a read stands for itself. A row of summed counts knows no reads: it becomes a methylated and an unmethylated
-    read of one CpG, which together weigh n_cov / n_cpg, for the CpGs of a real read go together.
+    A row of a read stands for itself. A row of summed counts knows no reads: it becomes a methylated and an
+    unmethylated read of one CpG, which together weigh n_cov / n_cpg, for the CpGs of a real read go together.
     """
     counts = np.asarray(regions.samples["kind"] == "counts")[regions.row_sample[rows]]
     place, of_counts = np.flatnonzero(~counts), np.flatnonzero(counts)

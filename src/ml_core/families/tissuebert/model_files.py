@@ -89,6 +89,6 @@ def refuse_other_panel(trained: TrainedModel, regions: Regions, *, directory: Pa
         )
     if regions.panel_digest != known["panel_digest"] or len(regions.n_cpg) != known["network"]["regions"]:
         raise UserError(
-            f"{regions.path}: has another panel than the model in {directory} learnt; read the sample on that panel, or "
-            "train anew."
+            f"{regions.path}: has another panel than the model in {directory} learnt; read the sample on that "
+            "panel, or train anew."
         )

@@ -33,8 +33,7 @@ PROFILE = "empty: the profile's"
 class ModelSettings(TrainingSettings):
     """The transformer over the bases of a region and the states of its CpGs, and how it is trained.
 
-    A sample of the trainer is a bag of reads of one sequenced sample. Profile full has the seed's sizes, and
-    configs/tissuebert-full.yaml its training; the defaults here are meant for a CPU.
+    A sample of the trainer is a bag of reads of one sequenced sample. The defaults are meant for a CPU.
     """
 
     # ---- the network
@@ -79,8 +78,8 @@ class ModelSettings(TrainingSettings):
     )
     table_folds: int = setting(
         4,
-        description="Training donors are dealt into so many folds; a read meets tables of the other folds' donors, as a "
-        "new donor's will",
+        description="Training donors are dealt into so many folds; a read meets tables of the other folds' donors, as "
+        "a new donor's will",
         ge=2,
     )
     donor_correlation: float = setting(
@@ -90,9 +89,7 @@ class ModelSettings(TrainingSettings):
     # ---- losses; one of 0 is left out
     tissue_weight: float = setting(1.0, description="Factor of the cross entropy of the tissue head, by read", ge=0)
     label_smoothing: float = setting(0.1, description="Label smoothing of the tissue head", ge=0, lt=1)
-    likelihood_weight: float = setting(
-        1.0, description="Factor of the cross entropy of the likelihoods, by read", ge=0
-    )
+    likelihood_weight: float = setting(1.0, description="Factor of the cross entropy of the likelihoods, by read", ge=0)
     bag_weight: float = setting(
         0.1, description="Factor of the cross entropy of the likelihoods summed over a bag", ge=0
     )
@@ -142,7 +139,7 @@ class ModelSettings(TrainingSettings):
 
 
 class CalibrationSettings(Settings):
-    """Temperatures, and how far the reads of one donor go together, both fitted on validation donors."""
+    """Temperatures fitted on validation donors, and how they are judged on test donors."""
 
     bins: int = setting(15, description="Bins of the calibration error and of the reliability figure", ge=2)
     pooled_reads: list[int] = setting(

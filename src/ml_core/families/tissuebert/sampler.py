@@ -69,4 +69,5 @@ def _between(summed: np.ndarray, first: np.ndarray, end: np.ndarray, chance: np.
     """Of the items first to end - 1 one each, in proportion to weights whose running sum is `summed`."""
     low, high = summed[first], summed[end]
     place = np.searchsorted(summed, low + chance * (high - low), side="right") - 1
-    return np.clip(place, first, end - 1)
+    found: np.ndarray = np.clip(place, first, end - 1)
+    return found

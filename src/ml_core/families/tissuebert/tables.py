@@ -73,4 +73,5 @@ def information(tables: LikelihoodTables) -> np.ndarray:
     weights = np.maximum(tables.weights, SMALLEST)
     mean = weights.mean(1, keepdims=True)
     told: np.ndarray = (weights * np.log(weights / mean)).sum(2).mean(1)
-    return np.maximum(told, 0)
+    positive: np.ndarray = np.maximum(told, 0)
+    return positive

@@ -84,9 +84,7 @@ class TissueTask(Task):
         of_read, losses = batch.tissue[batch.bag], {}
         share = batch.weight / batch.weight.sum()
         if "tissue" in self.weights:
-            smoothed = F.cross_entropy(
-                answers.tissue, of_read, label_smoothing=self.label_smoothing, reduction="none"
-            )
+            smoothed = F.cross_entropy(answers.tissue, of_read, label_smoothing=self.label_smoothing, reduction="none")
             losses["tissue"] = (smoothed * share).sum()
         if "likelihood" in self.weights:
             losses["likelihood"] = (F.cross_entropy(answers.likelihood, of_read, reduction="none") * share).sum()

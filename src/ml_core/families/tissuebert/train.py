@@ -90,9 +90,7 @@ def prepare_on(
     chosen = splits.samples_in("train")
     if not len(chosen):
         raise UserError("model: there is no training sample; give samples of more donors.")
-    tables = fit_tables(
-        regions, chosen, folds=settings.table_folds, donor_correlation=settings.donor_correlation
-    )
+    tables = fit_tables(regions, chosen, folds=settings.table_folds, donor_correlation=settings.donor_correlation)
     weights = information(tables.fitted) if settings.region_weights == "information" else None
     maker = ReadMaker(regions, places=settings.sizes.places, use_dna=settings.use_dna)
     train_bags = TrainingBags(
