@@ -44,7 +44,7 @@ class Trained:
         self.folder = folder
         self.artifact("regions")
         self.artifact("splits")
-        self.regions = plant(folder / "regions")
+        self.regions = plant(folder / "regions", depth=20)
         self.splits = splits_of(self.regions)
         save_splits(folder / "splits", self.splits)
         self.summary = train.train(self.run("model", ModelSettings(**TINY), inputs=("regions", "splits")))
@@ -90,10 +90,17 @@ def test_a_tiny_training_learns_to_name_donors_it_has_not_seen(trained: Trained)
     likelihood, true, sample = scores_of(trained, "test")
     owners, summed = pooled(likelihood, weight=np.ones(len(true)), owner=sample)
     assert accuracy(summed, trained.regions.tissue_of_sample[owners]) == 1
-    assert accuracy(likelihood, true) > 1.3 / TISSUES
+    assert accuracy(likelihood, true) > 0.4
+
+
+def test_the_tissue_head_learns_from_nothing(trained: Trained) -> None:
+    """Constant answers cost log(tissues) under label smoothing too, and name a fourth of the reads rightly."""
     history = pd.read_csv(trained.model / "logs" / "metrics.csv")
-    losses = history["train_tissue_loss"].to_numpy()
-    assert losses[-1] < losses[0] - 0.03
+    assert history["val_tissue_loss"].iloc[-1] < np.log(TISSUES) - 0.04
+    samples = trained.splits.samples_in("test")
+    rows = np.concatenate([trained.regions.rows_of(each) for each in samples])
+    true = trained.regions.tissue_of_sample[trained.regions.row_sample[rows]]
+    assert accuracy(score_rows(trained.model, trained.regions, rows).tissue, true) > 0.32
 
 
 def test_the_summary_has_figures_a_row_for_each_tissue_and_no_test_sample(trained: Trained) -> None:
@@ -143,20 +150,20 @@ def _touch(weights: Path) -> None:
     weights.write_bytes(weights.read_bytes())
 
 
-def test_calibration_lowers_the_error_of_a_bold_head_on_new_donors(trained: Trained) -> None:
+def test_a_temperature_of_validation_donors_lowers_the_error_of_bold_scores_on_test_donors(trained: Trained) -> None:
     levels = {}
     for split in ("validation", "test"):
         likelihood, true, _ = scores_of(trained, split)
         weight = calibration.alike(true, np.ones(len(true)))
-        judged = calibration.Judged(4 * likelihood, true, weight)
+        judged = calibration.Judged(12 * likelihood, true, weight)
         levels[split] = {"read": judged, "tissue_head": judged}
     found = calibration.fit(levels["validation"])
     assert found.fitted
-    assert found.read > 2
+    assert found.read > 4
     test = levels["test"]["read"]
     before, after = test.at(1.0, bins=10).error, test.at(found.read, bins=10).error
     assert after < before / 2
-    assert after < 0.06
+    assert after < 0.04
 
 
 def test_the_stage_judges_each_level_on_test_donors_and_writes_what_it_found(
