@@ -70,7 +70,7 @@ def _rows(marker: np.ndarray, *, depth: float, summed: bool, rng: np.random.Gene
     return Rows(
         region=region,
         states=states,
-        count=np.ones(len(region), np.int64),
+        count=np.where(summed, 1, rng.integers(1, 3, len(region))),
         n_meth=times * (at_cpgs == METHYLATED).sum(1),
         n_cov=times * (at_cpgs < NO_CPG).sum(1),
     )

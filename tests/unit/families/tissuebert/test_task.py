@@ -36,6 +36,10 @@ def task_of(training: Training) -> TissueTask:
     return training.task
 
 
+def value(loss: torch.Tensor) -> float:
+    return float(loss.detach())
+
+
 def bags_of(training: Training) -> FixedBags:
     assert isinstance(training.validation, FixedBags)
     return training.validation
@@ -49,8 +53,8 @@ def test_losses_of_parts_weighed_by_their_counts_are_those_of_the_whole(regions:
     expected, total = task.losses(whole, task.model), task.counts(whole)
     assert set(expected) == {"tissue", "likelihood", "bag"}
     for term, loss in expected.items():
-        summed = sum(task.losses(part, task.model)[term] * task.counts(part)[term] for part in parts)
-        assert float(summed) / total[term] == pytest.approx(float(loss), rel=1e-5)
+        summed = sum(value(task.losses(part, task.model)[term]) * task.counts(part)[term] for part in parts)
+        assert summed / total[term] == pytest.approx(value(loss), rel=1e-5)
 
 
 def test_a_loss_of_weight_0_is_left_out_and_others_keep_their_value(regions: Regions) -> None:
@@ -58,27 +62,30 @@ def test_a_loss_of_weight_0_is_left_out_and_others_keep_their_value(regions: Reg
     batch = bags_of(both).fetch(np.arange(4), seed=0, epoch=0)
     losses = task_of(one).losses(batch, task_of(one).model)
     assert set(losses) == set(task_of(one).counts(batch)) == {"tissue", "likelihood"}
-    assert float(losses["tissue"]) == pytest.approx(float(task_of(both).losses(batch, task_of(both).model)["tissue"]))
+    assert value(losses["tissue"]) == pytest.approx(value(task_of(both).losses(batch, task_of(both).model)["tissue"]))
 
 
-def test_label_smoothing_aims_at_the_seeds_targets() -> None:
-    """22 classes at 0.1: 0.9045 for the true one, 0.00455 for each other."""
-    logits = torch.randn(1, 22)
-    target = torch.full((22,), 0.1 / 22)
-    target[5] += 0.9
-    assert float(target[5]) == pytest.approx(0.9045, abs=5e-5)
-    by_hand = -(target * logits.log_softmax(1)[0]).sum()
-    assert float(F.cross_entropy(logits, torch.tensor([5]), label_smoothing=0.1)) == pytest.approx(float(by_hand))
+def test_the_tissue_head_aims_at_smoothed_labels_and_reads_weigh_as_often_as_they_occur(regions: Regions) -> None:
+    training = training_of(regions, label_smoothing=0.2)
+    task, bags = task_of(training), bags_of(training)
+    batch = bags.fetch(np.arange(3), seed=0, epoch=0)
+    of_read = batch.tissue[batch.bag]
+    target = torch.full((len(of_read), TISSUES), 0.2 / TISSUES)
+    target[torch.arange(len(of_read)), of_read] += 0.8
+    each = -(target * task.model(batch.reads).tissue.log_softmax(1)).sum(1)
+    assert batch.weight.unique().tolist() == [1, 2]
+    expected = (each * batch.weight).sum() / batch.weight.sum()
+    assert value(task.losses(batch, task.model)["tissue"]) == pytest.approx(value(expected), rel=1e-5)
 
 
 def test_bags_of_the_same_tissue_are_judged_by_the_sum_of_their_reads(regions: Regions) -> None:
     training = training_of(regions)
     task, bags = task_of(training), bags_of(training)
     batch = bags.fetch(np.arange(5), seed=0, epoch=0)
-    answers = task.model(batch.reads)
-    summed = torch.stack([answers.likelihood[batch.bag == bag].sum(0) for bag in range(5)])
+    weighted = task.model(batch.reads).likelihood * batch.weight[:, None]
+    summed = torch.stack([weighted[batch.bag == bag].sum(0) for bag in range(5)])
     expected = F.cross_entropy(summed, batch.tissue)
-    assert float(task.losses(batch, task.model)["bag"]) == pytest.approx(float(expected), rel=1e-5)
+    assert value(task.losses(batch, task.model)["bag"]) == pytest.approx(value(expected), rel=1e-5)
 
 
 def test_samples_are_named_better_than_regions_and_these_better_than_reads(regions: Regions) -> None:
