@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,17 @@ def test_the_places_of_cpgs_are_those_of_the_whole_window(regions: Regions) -> N
     assert torch.equal(short.token[:, :-1], whole.token[:, at[:-1]])
     assert (short.token[:, -1] == UNK).all()  # place 148 has no 3-mer of its own
     assert (whole.token[:, 148:] == PAD).all()
+
+
+def test_a_region_with_fewer_cpgs_has_nothing_at_the_others_places(regions: Regions) -> None:
+    n_cpg, position = regions.n_cpg.copy(), regions.cpg_position.copy()
+    n_cpg[0], position[0, 3:] = 3, 255
+    fewer = dataclasses.replace(regions, n_cpg=n_cpg, cpg_position=position)
+    rows = np.flatnonzero(regions.row_region == 0)
+    made = ReadMaker(fewer, places="cpgs", use_dna=True).make(rows, log_rates=np.zeros((len(rows), 1, 1), np.float32))
+    assert (made.token[:, 3:] == PAD).all()
+    assert (made.state[:, 3:] == NO_CPG).all()
+    assert torch.equal(made.state[:, :3], torch.from_numpy(regions.states[rows][:, POSITIONS[:3]]))
 
 
 def test_without_dna_all_windows_look_alike(regions: Regions) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from ml_core.families.tissuebert.model_files import build_model
 from ml_core.families.tissuebert.model_settings import PROFILES, ModelSettings
 from ml_core.families.tissuebert.parity import as_stock
 from ml_core.families.tissuebert.tables import log_rates_of
+from ml_core.families.tissuebert.tokens import NO_CPG, PAD
 from tests.unit.families.tissuebert.planted_model import REGIONS, plant
 
 SMALL = {"dim": 16, "layers": 2, "heads": 2, "feed_dim": 32, "dropout": 0.0}
@@ -94,6 +96,22 @@ def test_the_whole_network_equals_one_with_pytorchs_encoder(regions: Regions, pl
     theirs = model(reads)
     assert torch.allclose(mine.tissue, theirs.tissue, atol=1e-5)
     assert torch.allclose(mine.likelihood, theirs.likelihood, atol=1e-5)
+
+
+@pytest.mark.parametrize("places", ["cpgs", "bases"])
+def test_places_where_nothing_stands_change_nothing(regions: Regions, places: str) -> None:
+    model = model_of(regions, places=places)
+    nn.init.normal_(model.likelihood.correct.weight)
+    reads = reads_of(regions, np.arange(40), places=places)
+    nothing = {"token": PAD, "state": NO_CPG, "place": 7}
+    longer = {
+        name: torch.cat([getattr(reads, name), torch.full((40, 3), value, dtype=torch.uint8)], 1)
+        for name, value in nothing.items()
+    }
+    with torch.no_grad():
+        short, padded = model(reads), model(dataclasses.replace(reads, **longer))
+    assert torch.allclose(short.tissue, padded.tissue, atol=1e-5)
+    assert torch.allclose(short.likelihood, padded.likelihood, atol=1e-5)
 
 
 def test_an_untrained_model_says_of_reads_what_the_tables_say(regions: Regions) -> None:

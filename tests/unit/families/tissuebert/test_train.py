@@ -11,7 +11,7 @@ import pytest
 
 from ml_core.artifacts import Artifact
 from ml_core.errors import UserError
-from ml_core.families.tissuebert import calibration, train
+from ml_core.families.tissuebert import calibration, inference, train
 from ml_core.families.tissuebert.donors import save_splits
 from ml_core.families.tissuebert.inference import predict_rows, score_rows
 from ml_core.families.tissuebert.model_settings import CalibrationSettings, ModelSettings
@@ -127,6 +127,13 @@ def test_rows_come_back_one_for_one_in_any_order_and_more_than_once(trained: Tra
     again = predict_rows(trained.model, trained.regions, rows[::-1])
     assert np.allclose(again[::-1], found.likelihood, atol=1e-5)
     assert predict_rows(trained.model, trained.regions, rows[:0]).shape == (0, TISSUES)
+
+
+def test_scores_do_not_depend_on_how_many_reads_go_together(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.arange(0, len(trained.regions), 7)
+    whole = predict_rows(trained.model, trained.regions, rows)
+    monkeypatch.setattr(inference, "BLOCK_PLACES", 60)
+    assert np.allclose(predict_rows(trained.model, trained.regions, rows), whole, atol=1e-5)
 
 
 def test_reads_of_another_panel_or_no_model_are_refused_in_one_sentence(trained: Trained, tmp_path: Path) -> None:
