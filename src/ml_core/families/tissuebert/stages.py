@@ -1,10 +1,11 @@
-"""TissueBERT: from reads of bisulfite sequencing to regions and donors that a model can be trained on.
+"""TissueBERT: from reads of bisulfite sequencing to a calibrated model of the tissues that they are from.
 
-The model, its calibration, mixtures and the report are not here yet, so that this is no family.py: no door leads here.
+Mixtures and the report are not here yet, so that this is no family.py: no door leads here.
 """
 
 from __future__ import annotations
 
+from ml_core.families.tissuebert.model_settings import CalibrationSettings, ModelSettings
 from ml_core.families.tissuebert.settings import PanelSettings, RawSettings, RegionsSettings, SplitsSettings
 from ml_core.stages import Check, Family, Stage
 
@@ -95,12 +96,53 @@ SPLITS = Stage(
     kinds=("numpy",),
 )
 
-READING = Family(
+MODEL = Stage(
+    name="model",
+    settings=ModelSettings,
+    run="train:train",
+    inputs=("regions", "splits"),
+    description="The transformer over reads of training donors, chosen on validation donors.",
+    checks=(
+        Check("finite", "The loss became NaN or infinite.", "Lower learning_rate, or look at the bags it names."),
+        Check(
+            "test_unseen",
+            "Test samples were learnt from, so that no figure of the test set counts.",
+            "This is a bug: report it with the settings of splits and model.",
+        ),
+    ),
+    kinds=("pytorch",),
+    training="train:prepare",
+)
+
+CALIBRATION = Stage(
+    name="calibration",
+    settings=CalibrationSettings,
+    run="calibration:build",
+    inputs=("regions", "splits", "model"),
+    description="Temperatures of validation donors, so that a stated chance is as often right; judged on test donors.",
+    checks=(
+        Check(
+            "fitted_on_donors",
+            "No validation donors of two tissues: chances are stated as the model gives them.",
+            "Give samples of three donors or more of at least two tissues.",
+            blocking=False,
+        ),
+        Check(
+            "calibrated",
+            "On test donors stated chances are off by more than 0.02.",
+            "Read chances with care; give more validation donors.",
+            blocking=False,
+        ),
+    ),
+    kinds=("numpy",),
+)
+
+LEARNING = Family(
     name="tissuebert",
     title="TissueBERT: tissue of origin from DNA methylation",
     description="Reads of bisulfite sequencing over a panel of regions, pooled into the tissues they come from.",
     package="ml_core.families.tissuebert",
-    stages=(RAW, PANEL, REGIONS, SPLITS),
+    stages=(RAW, PANEL, REGIONS, SPLITS, MODEL, CALIBRATION),
     key_metrics=("split.shared_donors",),
     smallest={"raw": {"regions": 30, "tissues": 4, "donors": 3, "depth": 6.0}},
 )

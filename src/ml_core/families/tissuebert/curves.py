@@ -1,0 +1,37 @@
+"""Curves of a training, as a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ml_core.canvas import blank_figure, save_figure, unframe
+from ml_core.training.curves import draw_course, mark_kept_epoch
+
+COLOURS = ("#2b5d8a", "#8a6d2b", "#4a8a5b", "#8a2b55")
+
+
+def training_curves(
+    history: list[dict[str, float]],
+    path: Path,
+    *,
+    best_epoch: int,
+    terms: Mapping[str, str],
+    metrics: Mapping[str, str],
+) -> None:
+    """Each loss term and each validation metric (name to label) over epochs; the epoch that was kept is marked."""
+    figure = blank_figure(10, 3.6)
+    losses, judged = figure.subplots(1, 2)
+    for (term, label), colour in zip(terms.items(), COLOURS, strict=False):
+        draw_course(losses, history, f"train_{term}_loss", label=f"{label}, training", color=colour, linestyle="--")
+        draw_course(losses, history, f"val_{term}_loss", label=f"{label}, validation", color=colour)
+    for (metric, label), colour in zip(metrics.items(), COLOURS, strict=False):
+        draw_course(judged, history, f"val_{metric}", label=label, color=colour)
+    losses.set(title="Loss", xlabel="epoch", yscale="log")
+    judged.set(title="Validation", xlabel="epoch")
+    for panel in (losses, judged):
+        mark_kept_epoch(panel, best_epoch)
+        unframe(panel)
+        if panel.has_data() and panel.get_legend_handles_labels()[0]:
+            panel.legend(frameon=False, fontsize=8)
+    save_figure(figure, path)
