@@ -152,7 +152,7 @@ FAMILY = Family(
         "raw": {"nodes": 600, "communities": 6, "noise": 0.1},
         "graph": {"include_node_types": ["drug", "disease", "gene/protein"]},
         "model": {
-            "embedding_dim": 16,
+            "embedding_dim": 32,
             "hidden_dim": 16,
             "num_heads": 2,
             "negatives": 32,
