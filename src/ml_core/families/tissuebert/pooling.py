@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Pooled:
-    """Groups of reads (a sample, or a sample's region): key, reads [groups], log_likelihood [groups, tissues]."""
+    """Groups of reads (a sample, or a sample's region): key and reads [groups], log_likelihood [groups, tissues]."""
 
     key: np.ndarray
     log_likelihood: np.ndarray

@@ -1,11 +1,12 @@
 """TissueBERT: from reads of bisulfite sequencing to a calibrated model of the tissues that they are from.
 
-Mixtures and the report are not here yet, so that this is no family.py: no door leads here.
+Predictions and the report are not here yet, so that this is no family.py: no door leads here.
 """
 
 from __future__ import annotations
 
 from ml_core.families.tissuebert.model_settings import CalibrationSettings, ModelSettings
+from ml_core.families.tissuebert.report_settings import MixturesSettings
 from ml_core.families.tissuebert.settings import PanelSettings, RawSettings, RegionsSettings, SplitsSettings
 from ml_core.stages import Check, Family, Stage
 
@@ -137,12 +138,41 @@ CALIBRATION = Stage(
     kinds=("numpy",),
 )
 
+MIXTURES = Stage(
+    name="mixtures",
+    settings=MixturesSettings,
+    run="mixtures:build",
+    inputs=("regions", "splits", "model", "calibration"),
+    description="Held-out donors mixed in known proportions, and what is found of them.",
+    checks=(
+        Check(
+            "baselines_beaten",
+            "Plain NNLS or EM is nearer to the true proportions at some depth.",
+            "Use that at this depth, or give more training donors.",
+            blocking=False,
+        ),
+        Check(
+            "intervals_hold",
+            "The 95 % intervals hold too few or too many of the true proportions.",
+            "Give more validation donors; read the intervals with care.",
+            blocking=False,
+        ),
+        Check(
+            "unknown_found",
+            "The unknown share is off by more than 2 points.",
+            "Do not report the unknown share.",
+            blocking=False,
+        ),
+    ),
+    kinds=("numpy",),
+)
+
 LEARNING = Family(
     name="tissuebert",
     title="TissueBERT: tissue of origin from DNA methylation",
     description="Reads of bisulfite sequencing over a panel of regions, pooled into the tissues they come from.",
     package="ml_core.families.tissuebert",
-    stages=(RAW, PANEL, REGIONS, SPLITS, MODEL, CALIBRATION),
+    stages=(RAW, PANEL, REGIONS, SPLITS, MODEL, CALIBRATION, MIXTURES),
     key_metrics=("split.shared_donors",),
     smallest={"raw": {"regions": 30, "tissues": 4, "donors": 3, "depth": 6.0}},
 )

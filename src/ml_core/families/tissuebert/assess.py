@@ -1,0 +1,173 @@
+"""What estimators make of mixtures whose proportions are known: errors, intervals, detection, a missing tissue."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from ml_core.families.tissuebert.baselines import plain_em, plain_nnls
+from ml_core.families.tissuebert.detection import limit_of_blank, limit_of_detection
+from ml_core.families.tissuebert.estimator import Estimator, estimate
+from ml_core.families.tissuebert.evidence import Reads
+from ml_core.families.tissuebert.groups import summed
+from ml_core.families.tissuebert.mixing import cfdna, mix, spiked
+from ml_core.families.tissuebert.study import Study
+from ml_core.summary import Number
+
+Rows = list[dict[str, Number]]
+METHODS = ("ours", "nnls", "em")
+GRID, MISSING = 7, 8  # which stream of random numbers
+
+
+def assess(study: Study) -> pd.DataFrame:
+    """One row for each mixture of test donors and tissue: mixtures (cfdna, dirichlet), depth, mixture, tissue, true,
+    low, high, unknown, residual, and what ours, nnls and em found."""
+    settings, frames = study.settings, []
+    for depth in settings.depths:
+        sets = {
+            "cfdna": study.like_cfdna("test", depth=depth, count=settings.cfdna),
+            "dirichlet": study.of_all_tissues("test", depth=depth, count=settings.dirichlet),
+        }
+        for name, mixtures in sets.items():
+            for number, (truth, reads) in enumerate(mixtures):
+                found = estimate(study.at(depth), reads, draws=settings.bootstrap_draws, seed=settings.seed + number)
+                frames.append(
+                    pd.DataFrame(
+                        {
+                            "mixtures": name,
+                            "depth": depth,
+                            "mixture": number,
+                            "tissue": np.arange(study.tissues),
+                            "true": truth,
+                            "ours": found.proportions[:-1],
+                            "low": found.low[:-1],
+                            "high": found.high[:-1],
+                            "unknown": found.proportions[-1],
+                            "residual": found.residual,
+                            "nnls": plain_nnls(study.rates, reads),
+                            "em": plain_em(study.rates, reads),
+                        }
+                    )
+                )
+    return pd.concat(frames, ignore_index=True)
+
+
+def error_by_depth(found: pd.DataFrame, *, groups: np.ndarray) -> Rows:
+    """Mean absolute error of each method by kind of mixture and depth; ours also with grouped tissues summed."""
+    rows: Rows = []
+    for (name, depth), own in found.groupby(["mixtures", "depth"], sort=True):
+        row: dict[str, Number] = {"mixtures": str(name), "depth": int(depth), "count": own["mixture"].nunique()}
+        row |= {method: float((own[method] - own["true"]).abs().mean()) for method in METHODS}
+        wide = own.pivot_table(index="mixture", columns="tissue", values=["ours", "true"])
+        apart = summed(wide["ours"].to_numpy(), groups) - summed(wide["true"].to_numpy(), groups)
+        rows.append(row | {"ours, grouped": float(np.abs(apart).mean()), "unknown": float(own["unknown"].mean())})
+    return rows
+
+
+def coverage(found: pd.DataFrame) -> dict[str, Number]:
+    """Share of the true proportions above 0 that lie in their intervals, over all and by depth, and of those of 0."""
+    inside = (found["true"] >= found["low"]) & (found["true"] <= found["high"])
+    present = found["true"] > 0
+    by_depth = inside[present].groupby(found["depth"][present]).mean()
+    numbers: dict[str, Number] = {f"interval.depth_{depth}.coverage": float(each) for depth, each in by_depth.items()}
+    return numbers | {
+        "interval.coverage": float(inside[present].mean()),
+        "interval.coverage_of_absent": float(inside[~present].mean()) if (~present).any() else None,
+        "interval.mean_width": float((found["high"] - found["low"])[present].mean()),
+    }
+
+
+def detection(study: Study) -> pd.DataFrame:
+    """One row for each mixture of the grid: depth, tissue (-1: background alone), fraction, and what was found of each
+    tissue (columns found_0, ...)."""
+    settings, rows = study.settings, []
+    common = {"background": study.background, "tissues": study.tissues}
+    for depth in settings.grid_depths:
+        rng = study.rng(GRID, depth)
+        wanted = [(-1, 0.0)] * settings.blanks + [
+            (int(tissue), share)
+            for tissue in study.there("test")
+            if tissue != study.background
+            for share in settings.grid_fractions
+            for _ in range(settings.grid_repeats)
+        ]
+        how = study.at(depth)
+        for tissue, share in wanted:
+            truth = spiked(max(tissue, 0), share, **common) if share else spiked(study.background, 0.0, **common)
+            reads = mix(study.donors["test"], truth, depth=depth, rng=rng)
+            found = how.mixture(how.evidence(reads)).proportions
+            row = {"depth": depth, "tissue": tissue, "fraction": share}
+            rows.append(row | {f"found_{number}": each for number, each in enumerate(found)})
+    return pd.DataFrame(rows)
+
+
+def detection_table(seen: pd.DataFrame, *, tissues: list[str], background: int) -> Rows:
+    """Limits of blank and of detection of each tissue at each depth; nothing where no share tried is enough."""
+    rows: Rows = []
+    for depth, own in seen.groupby("depth"):
+        blanks = own[own["tissue"] == -1]
+        for number, name in enumerate(tissues):
+            spikes = own[own["tissue"] == number]
+            if number == background or not len(spikes):
+                continue
+            blank = float(limit_of_blank(blanks[[f"found_{number}"]].to_numpy())[0])
+            limit = limit_of_detection(blank, spikes["fraction"].to_numpy(), spikes[f"found_{number}"].to_numpy())
+            shown = limit if np.isfinite(limit) else None
+            rows.append({"tissue": name, "depth": int(depth), "limit of blank": blank, "limit of detection": shown})
+    return rows
+
+
+def missing(study: Study) -> pd.DataFrame:
+    """One row for each mixture with a tissue that is then taken out of the reference: true and found unknown share,
+    also where the tissue's own markers are not in the panel."""
+    settings = study.settings
+    rng = study.rng(MISSING)
+    depth, rows = settings.missing_depth, []
+    others = study.there("test")
+    others = others[others != study.background]
+    for share in settings.missing_fractions:
+        for repeat in range(settings.missing_repeats):
+            lost = int(others[repeat % len(others)])
+            truth = cfdna(
+                study.there("test")[study.there("test") != lost] if len(others) > 1 else study.there("test"),
+                background=study.background,
+                tissues=study.tissues,
+                rng=rng,
+            )
+            truth[lost] = 0
+            truth *= (1 - share) / truth.sum()
+            truth[lost] = share
+            reads = mix(study.donors["test"], truth, depth=depth, rng=rng)
+            name = study.tables.tissues[lost]
+            how, reads = _without(study.at(depth), reads, lost)
+            own = (study.panel["target"] == name).to_numpy()[reads.region]
+            rows.append(
+                {
+                    "tissue": name,
+                    "true": share,
+                    "unknown": how.mixture(how.evidence(reads)).unknown,
+                    "without its markers": how.mixture(how.evidence(reads.taken(~own))).unknown,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def missing_error(lost: pd.DataFrame) -> Rows:
+    """Mean unknown share for each true one."""
+    return [
+        {
+            "true": float(share),
+            "found": float(own["unknown"].mean()),
+            "mean absolute error": float((own["unknown"] - share).abs().mean()),
+            "found, its markers not in the panel": float(own["without its markers"].mean()),
+        }
+        for share, own in lost.groupby("true")
+    ]
+
+
+def _without(how: Estimator, reads: Reads, lost: int) -> tuple[Estimator, Reads]:
+    """Estimator and reads as if nobody had known the tissue."""
+    scores = None if reads.scores is None else np.delete(reads.scores, lost, axis=1)
+    return replace(how, tables=how.tables.without(how.tables.tissues[lost])), replace(reads, scores=scores)
