@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from ml_core.errors import UserError
-from ml_core.families.sequence.curves import training_curves
 from ml_core.families.sequence.data import (
     Distances,
     GroupSplits,
@@ -29,6 +28,7 @@ from ml_core.summary import Summary
 from ml_core.training.checkpoint import load_weights
 from ml_core.training.stage import fit_stage, summary_with_curves
 from ml_core.training.task import Training
+from ml_core.training.term_curves import training_curves
 
 DESCRIPTION = "encoder.json"
 TERMS = {"unifrac": "UniFrac", "nucleotide": "nucleotides"}

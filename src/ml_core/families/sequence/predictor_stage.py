@@ -15,7 +15,6 @@ import torch
 from ml_core.artifacts import Artifact
 from ml_core.errors import UserError
 from ml_core.families.sequence.covariates import categories_of, encode_covariates
-from ml_core.families.sequence.curves import training_curves
 from ml_core.families.sequence.data import GroupSplits, SampleTable, load_splits, load_table
 from ml_core.families.sequence.encoder_stage import load_encoder
 from ml_core.families.sequence.intervals import cross_predict, fit_interval
@@ -31,6 +30,7 @@ from ml_core.summary import Summary
 from ml_core.training.checkpoint import load_weights
 from ml_core.training.stage import Curves, fit_stage, summary_with_curves
 from ml_core.training.task import Training
+from ml_core.training.term_curves import training_curves
 
 log = logging.getLogger(__name__)
 DESCRIPTION = "predictor.json"

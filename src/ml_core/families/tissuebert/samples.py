@@ -17,23 +17,17 @@ from ml_core.families.tissuebert.readers.fasta import unknown_chromosome
 from ml_core.families.tissuebert.readers.pat import PatChunk, read_pat
 from ml_core.families.tissuebert.readers.sheet import format_of
 from ml_core.families.tissuebert.regions_file import NO_PLACE
-from ml_core.families.tissuebert.rows import CpgStates, Numbered, counted, merged, overlaps
+from ml_core.families.tissuebert.rows import CpgStates, HasWindows, Numbered, counted, merged, overlaps
 
 KIND_OF = {"pat": "reads", "bam": "reads", "beta": "counts", "bedmethyl": "counts"}
 BUILD = "expected files of one build; give the sample and the panel of the same build"
 
 
-class HasRegions(Protocol):
+class HasRegions(HasWindows, Protocol):
     """A panel, or an open `hdf5.Regions`."""
 
     @property
     def regions(self) -> pd.DataFrame: ...
-    @property
-    def dna_tokens(self) -> np.ndarray: ...
-    @property
-    def cpg_position(self) -> np.ndarray: ...
-    @property
-    def n_cpg(self) -> np.ndarray: ...
     @property
     def sequence_source(self) -> str: ...
     @property

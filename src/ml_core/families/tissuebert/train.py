@@ -11,7 +11,6 @@ import torch
 
 from ml_core.errors import UserError
 from ml_core.families.tissuebert.batches import FixedBags, ReadMaker, TrainingBags
-from ml_core.families.tissuebert.curves import training_curves
 from ml_core.families.tissuebert.donors import DonorSplits, load_splits
 from ml_core.families.tissuebert.hdf5 import Regions, open_regions
 from ml_core.families.tissuebert.model_files import build_model, save_description
@@ -26,6 +25,7 @@ from ml_core.summary import Summary
 from ml_core.training.stage import fit_stage, summary_with_curves
 from ml_core.training.state import FitResult
 from ml_core.training.task import Training
+from ml_core.training.term_curves import training_curves
 
 CURVES = {"tissue": "tissue head", "likelihood": "likelihood", "bag": "bag"}
 METRICS = {"read_accuracy": "reads", "region_accuracy": "regions", "sample_accuracy": "samples", "read_top3": "top 3"}
