@@ -42,7 +42,7 @@ def test_all_test_edges_are_asked_for_from_both_sides_within_a_minute(
     graph, splits = hetionet
     rng = np.random.default_rng(0)
     embeddings = rng.normal(size=(graph.node_count, 128)).astype(np.float32)
-    judge = EmbeddingJudge(graph, embeddings, np.ones((len(graph.relations), 3, 128), np.float32))
+    judge = EmbeddingJudge(graph, embeddings, np.ones((len(graph.relations), 128), np.float32))
     started, asked = time.process_time(), 0
     for relation in range(len(graph.relations)):
         questions = evaluate.ask(graph, splits, relation)

@@ -26,7 +26,7 @@ from ml_core.stages import StageRun
 from ml_core.training.task import Training
 from ml_core.training.trainer import fit
 
-PARTS = {"embedding": "embedding", "decoder": "weights"}  # of the model, and what plays them in DistMult
+PARTS = ("embedding", "decoder")  # of DistMult, by the names that they have in the model
 CONSTANT_SHARE = 0.05  # of the model's epochs, all with layers: there is little that it could learn
 CONSTANT_RATE = 0.1  # of the model's learning rate, what is left of it when its layers join in
 NODES_PER_CHUNK = 8192
@@ -50,14 +50,8 @@ class DistMult(nn.Module):
         self.scale = 1 / math.sqrt(channels)
         self.embedding = nn.Embedding(nodes, channels)
         nn.init.normal_(self.embedding.weight, std=START)
-        self.weights = nn.Parameter(torch.ones(relations, channels))
+        self.decoder = nn.Parameter(torch.ones(relations, channels))
         self.dropout = nn.Dropout(dropout)
-
-    @property
-    def decoder(self) -> Tensor:
-        """[relations, 3, channels]: products alone."""
-        nothing = torch.zeros_like(self.weights)
-        return torch.stack([self.weights, nothing, nothing], dim=1)
 
     def forward(self, graph: MessageGraph | None) -> Tensor:
         z: Tensor = self.dropout(self.embedding.weight)
@@ -98,9 +92,7 @@ def distmult(graph: KnowledgeGraph, splits: EdgeSplits, settings: ModelSettings,
     update: dict[str, Any] = {
         "vector_share": 1.0,
         "vector_edges": 0,
-        "learning_rates": {
-            mine: settings.learning_rates[name] for name, mine in PARTS.items() if name in settings.learning_rates
-        },
+        "learning_rates": {name: settings.learning_rates[name] for name in PARTS if name in settings.learning_rates},
         "contrastive_weight": 0.0,
         "gradient_checkpointing": False,
     }
@@ -111,7 +103,7 @@ def distmult(graph: KnowledgeGraph, splits: EdgeSplits, settings: ModelSettings,
         graph.node_count, len(graph.relations), channels=settings.embedding_dim, dropout=settings.vector_dropout
     )
     if settings.decoder == "dot":
-        model.weights.requires_grad_(False)
+        model.decoder.requires_grad_(False)
     _train(training, model, settings, work=work)
     arrays = model.embedding.weight.detach().cpu().numpy(), model.decoder.detach().cpu().numpy()
     return Control(*arrays, model.scale, fit_leaning(graph, splits, EmbeddingJudge(graph, *arrays, model.scale)))

@@ -28,7 +28,7 @@ ENDS = ("head", "tail")
 class Embeddings:
     """What `judges.EmbeddingJudge` scores pairs by.
 
-    **Shapes**: embeddings [n, f] float32, in the graph's order of nodes; decoder [r, 3, f] float32.
+    **Shapes**: embeddings [n, f] float32, in the graph's order of nodes; decoder [r, f] float32.
     """
 
     embeddings: np.ndarray

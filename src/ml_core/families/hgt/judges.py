@@ -9,7 +9,6 @@ from typing import Protocol
 import numpy as np
 
 from ml_core.families.hgt.data import SPLITS, EdgeSplits, KnowledgeGraph
-from ml_core.families.hgt.links import AS_HEAD, AS_TAIL, PRODUCT
 
 
 @dataclass(frozen=True)
@@ -56,10 +55,9 @@ class Leaning:
 
 @dataclass(frozen=True)
 class EmbeddingJudge:
-    """score = sum(z_head * w * z_tail + z_tail * as_tail + z_head * as_head) * scale + leaning of both ends.
+    """score = sum(z_head * w * z_tail) * scale + leaning of both ends: DistMult, a dot product where w is 1.
 
-    DistMult (a dot product where w is 1), and how often a node is an end of such edges at all. **Shapes**: embeddings
-    [n, f]; decoder [r, 3, f], the rows of `links.PRODUCT`, `AS_TAIL`, `AS_HEAD`.
+    **Shapes**: embeddings [n, f]; decoder [r, f], its rows w.
     """
 
     graph: KnowledgeGraph
@@ -72,28 +70,21 @@ class EmbeddingJudge:
         of = self.graph.relations[relation]
         heads, tails = (self.embeddings[_slice(self.graph, node_type)] for node_type in (of.head, of.tail))
         of_heads, of_tails = (None, None) if self.leaning is None else self.leaning.of(relation)
-        return Factors(self.as_heads(relation, heads, of_heads), self.as_tails(relation, tails, of_tails))
+        return Factors(self.as_heads(relation, heads, of_heads), self.as_tails(tails, of_tails))
 
     def content(self, relation: int) -> Factors:
-        products = np.array(self.decoder, np.float32)
-        products[:, [AS_TAIL, AS_HEAD]] = 0
-        return dataclasses.replace(self, decoder=products, leaning=None).factors(relation)
+        return dataclasses.replace(self, leaning=None).factors(relation)
 
     def as_heads(self, relation: int, embeddings: np.ndarray, leaning: np.ndarray | None = None) -> np.ndarray:
         """The rows of `Factors.head` of nodes with these embeddings [k, f] and this leaning [k] (None: 0)."""
-        decoder = self._decoder(relation)
-        own = embeddings @ decoder[AS_TAIL if self.graph.relations[relation].symmetric else AS_HEAD]
-        own = own if leaning is None else own + leaning
-        one = np.ones_like(own)
-        return np.column_stack([embeddings * decoder[PRODUCT] + decoder[AS_TAIL], own, one]).astype(np.float32)
+        own = np.zeros(len(embeddings)) if leaning is None else leaning
+        weighted = embeddings * (self.decoder[relation] * self.scale)
+        return np.column_stack([weighted, own, np.ones_like(own)]).astype(np.float32)
 
-    def as_tails(self, relation: int, embeddings: np.ndarray, leaning: np.ndarray | None = None) -> np.ndarray:
+    def as_tails(self, embeddings: np.ndarray, leaning: np.ndarray | None = None) -> np.ndarray:
         """The rows of `Factors.tail`."""
-        one = np.ones(len(embeddings), np.float32)
-        return np.column_stack([embeddings, one, np.zeros_like(one) if leaning is None else leaning]).astype(np.float32)
-
-    def _decoder(self, relation: int) -> np.ndarray:
-        return np.asarray(self.decoder[relation] * self.scale, np.float32)
+        own = np.zeros(len(embeddings)) if leaning is None else leaning
+        return np.column_stack([embeddings, np.ones_like(own), own]).astype(np.float32)
 
 
 class PopularityJudge:

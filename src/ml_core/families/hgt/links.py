@@ -10,8 +10,6 @@ from torch import Tensor
 
 from ml_core.families.hgt.known import Known
 
-PRODUCT, AS_TAIL, AS_HEAD = range(3)  # rows of a decoder
-
 
 @dataclass(frozen=True)
 class Question:
@@ -27,7 +25,6 @@ class Question:
     answer: Tensor
     other: Tensor
     hit: Tensor
-    lean: int  # the row of a relation's decoder that says who is often an answer
 
 
 @dataclass(frozen=True)
@@ -62,8 +59,8 @@ def links_of(
     return Links(
         relation,
         torch.tensor(weight, dtype=torch.float32),
-        _question(known, relation, 0, head, tail, other_tails, at_head, at_tail, AS_TAIL),
-        _question(known, relation, 1, tail, head, other_heads, at_tail, at_head, AS_TAIL if of.symmetric else AS_HEAD),
+        _question(known, relation, 0, head, tail, other_tails, at_head, at_tail),
+        _question(known, relation, 1, tail, head, other_heads, at_tail, at_head),
     )
 
 
@@ -76,9 +73,8 @@ def _question(
     other: np.ndarray,
     first_asking: int,
     first_other: int,
-    lean: int,
 ) -> Question:
     distinct, row = np.unique(asking, return_inverse=True)
     hit = known.hits(relation, side, distinct, other)
     arrays = (distinct + first_asking, row, answer + first_other, other + first_other, np.stack(hit))
-    return Question(*(torch.from_numpy(np.ascontiguousarray(each, dtype=np.int64)) for each in arrays), lean)
+    return Question(*(torch.from_numpy(np.ascontiguousarray(each, dtype=np.int64)) for each in arrays))

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ml_core.families.hgt.links import PRODUCT, Links, Question
+from ml_core.families.hgt.links import Links, Question
 
 NEVER = -1e30  # the logit of what must not count
 
@@ -19,10 +19,9 @@ NEVER = -1e30  # the logit of what must not count
 def link_loss(z: Tensor, decoder: Tensor, links: list[Links], *, scale: float, chunk: int) -> Tensor:
     """Weighted sum over all targets of the cross entropy of the true node against the others, both sides averaged.
 
-    The logit of (head, tail) is sum(z_head * w * z_tail + z_tail * as_tail + z_head * as_head) * scale: DistMult (w is
-    1 for a dot product) and how often a node is an end of such edges at all. Symmetric relations have as_tail for both.
+    The logit of (head, tail) is sum(z_head * w_relation * z_tail) * scale (DistMult; w is 1 for a dot product).
 
-    **Shapes**: z [n, f]; decoder [relations, 3, f], the rows w, as_tail, as_head. chunk: targets at a time.
+    **Shapes**: z [n, f]; decoder [relations, f]. chunk: targets at a time.
     """
     total: Tensor = _LinkLoss.apply(z, decoder, links, scale, chunk)  # type: ignore[no-untyped-call]
     return total
@@ -63,7 +62,7 @@ def _question(
     if not links.count:
         return total
     others = z.index_select(0, question.other)
-    weight, lean = decoder[links.relation, PRODUCT] * scale, decoder[links.relation, question.lean] * scale
+    weight = decoder[links.relation]
     known = torch.zeros(len(question.asking), len(question.other), dtype=torch.bool, device=z.device)
     known[question.hit[0], question.hit[1]] = True
     of_others = torch.zeros_like(others)
@@ -72,7 +71,7 @@ def _question(
         row = question.row[first : first + chunk]
         at, answer = question.asking.index_select(0, row), question.answer[first : first + chunk]
         asking, true = z.index_select(0, at), z.index_select(0, answer)
-        query = asking * weight + lean  # [k, f]; what the asking node leans to is one number for all answers
+        query = asking * (weight * scale)  # [k, f]
         right = (query * true).sum(1, keepdim=True)
         wrong = (query @ others.T).masked_fill_(known.index_select(0, row), NEVER)
         both = torch.cat([right, wrong], dim=1)  # [k, 1 + c]
@@ -86,9 +85,8 @@ def _question(
         by_query = torch.addmm(true * by_logit[:, :1], by_logit[:, 1:], others)
         of_others.addmm_(by_logit[:, 1:].T, query)
         of_z.index_add_(0, answer, query * by_logit[:, :1])
-        of_z.index_add_(0, at, by_query * weight)
-        of_decoder[links.relation, PRODUCT] += (by_query * asking).sum(0) * scale
-        of_decoder[links.relation, question.lean] += by_query.sum(0) * scale
+        of_z.index_add_(0, at, by_query * (weight * scale))
+        of_decoder[links.relation] += (by_query * asking).sum(0) * scale
     if of_z is not None:
         of_z.index_add_(0, question.other, of_others)
     return total

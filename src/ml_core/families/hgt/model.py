@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ml_core.families.hgt.conv import HGTConv, TypedLinear
-from ml_core.families.hgt.links import PRODUCT
 from ml_core.families.hgt.messages import MessageGraph
 
 START = 0.3  # standard deviation of the vectors at the start
@@ -99,12 +98,11 @@ class HGT(nn.Module):
             Layer(types, directed_relations, channels=hidden_dim, heads=num_heads, dropout=dropout)
             for _ in range(num_layers)
         )
-        weights = torch.zeros(relations, 3, self.own_dim + hidden_dim)
-        weights[:, PRODUCT] = 1
+        weights = torch.ones(relations, self.own_dim + hidden_dim)
         if decoder == "distmult":
-            weights[:, PRODUCT, self.own_dim :] = HEARD_AT_START
+            weights[:, self.own_dim :] = HEARD_AT_START
             if by_vectors is not None:
-                weights[:, PRODUCT, : self.own_dim] *= torch.tensor(by_vectors, dtype=torch.float32)[:, None]
+                weights[:, : self.own_dim] *= torch.tensor(by_vectors, dtype=torch.float32)[:, None]
         self.decoder = nn.Parameter(weights, requires_grad=decoder == "distmult")
 
     @property

@@ -152,7 +152,7 @@ def _scores(judge: EmbeddingJudge, relation: int, asked: Asked) -> np.ndarray:
     is_head = of.head == asked.node_type
     if asked.new is not None:
         alone = asked.new.embedding[None]
-        embedding = (judge.as_heads(relation, alone) if is_head else judge.as_tails(relation, alone))[0]
+        embedding = (judge.as_heads(relation, alone) if is_head else judge.as_tails(alone))[0]
     else:
         at = asked.node - judge.graph.nodes_of(asked.node_type).start
         embedding = (factors.head if is_head else factors.tail)[at]

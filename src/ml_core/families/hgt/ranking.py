@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ml_core.families.hgt.links import PRODUCT, Links, Question
+from ml_core.families.hgt.links import Links, Question
 
 
 @torch.no_grad()
@@ -16,14 +16,14 @@ def ranks(z: Tensor, decoder: Tensor, links: Links, *, chunk: int) -> np.ndarray
     return np.stack(sides, axis=1)
 
 
-def _ranks(z: Tensor, decoder: Tensor, question: Question, *, chunk: int) -> np.ndarray:
+def _ranks(z: Tensor, weight: Tensor, question: Question, *, chunk: int) -> np.ndarray:
     others = z.index_select(0, question.other)
     known = torch.zeros(len(question.asking), len(question.other), dtype=torch.bool, device=z.device)
     known[question.hit[0], question.hit[1]] = True
     found = []
     for first in range(0, len(question.row), chunk):
         row = question.row[first : first + chunk]
-        query = z.index_select(0, question.asking.index_select(0, row)) * decoder[PRODUCT] + decoder[question.lean]
+        query = z.index_select(0, question.asking.index_select(0, row)) * weight
         right = (query * z.index_select(0, question.answer[first : first + chunk])).sum(1, keepdim=True)
         wrong = query @ others.T
         counts = ~known.index_select(0, row)

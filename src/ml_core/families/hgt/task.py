@@ -45,7 +45,7 @@ class HGTTask(Task):
 
     @property
     def scorer(self) -> Any:
-        """The model, for its `decoder` [relations, 3, f] and `scale`; controls put another in its place."""
+        """The model, for its `decoder` [relations, f] and `scale`; controls put another in its place."""
         return self.model
 
     def counts(self, batch: Batch) -> dict[str, int]:
@@ -91,7 +91,7 @@ class HGTTask(Task):
         return losses
 
     def _link(self, z: Tensor, piece: Piece) -> Tensor:
-        decoder = self.scorer.decoder[..., : z.size(1)]  # vectors alone have the first part of an embedding
+        decoder = self.scorer.decoder[:, : z.size(1)]  # vectors alone have the first part of an embedding
         return link_loss(z, decoder, piece.links, scale=self.scorer.scale, chunk=self.chunk)
 
     def _contrastive(self, z: Tensor, piece: Piece) -> Tensor:
@@ -103,6 +103,6 @@ class HGTTask(Task):
         for z, piece in zip(encoded, batch, strict=True):
             shape.append(collapse(z, self.type_offsets if piece.graph is None else piece.graph.type_offsets))
             for link in piece.links:
-                rank.append(ranks(z.detach(), self.scorer.decoder.detach()[..., : z.size(1)], link, chunk=self.chunk))
+                rank.append(ranks(z.detach(), self.scorer.decoder.detach()[:, : z.size(1)], link, chunk=self.chunk))
                 relation.append(np.full(link.count, link.relation))
         return {"rank": np.concatenate(rank), "relation": np.concatenate(relation), "shape": np.stack(shape)}

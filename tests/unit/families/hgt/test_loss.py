@@ -10,14 +10,14 @@ from ml_core.families.hgt.ranking import ranks
 from tests.unit.families.hgt.test_samples import prepared
 
 
-def written_out(z, decoder, links, scale, symmetric):
+def written_out(z, decoder, links, scale):
     total = 0.0
     for each in links:
-        for question, lean in ((each.tails, 1), (each.heads, 1 if symmetric[each.relation] else 2)):
+        for question in (each.tails, each.heads):
             mask = torch.zeros(len(question.asking), len(question.other), dtype=torch.bool)
             mask[question.hit[0], question.hit[1]] = True
             for row, answer in zip(question.row.tolist(), question.answer.tolist(), strict=True):
-                query = z[question.asking[row]] * decoder[each.relation, 0] + decoder[each.relation, lean]
+                query = z[question.asking[row]] * decoder[each.relation]
                 others = question.other[~mask[row]]
                 logits = torch.cat([(query @ z[answer])[None], z[others] @ query]) * scale
                 total = total + 0.5 * each.weight * F.cross_entropy(logits[None], torch.zeros(1, dtype=torch.long))
@@ -30,14 +30,9 @@ def test_loss_and_gradients_equal_cross_entropy_written_out(chunk):
     (piece,) = samples.fetch(np.arange(4), seed=0, epoch=0)
     torch.manual_seed(0)
     z = torch.randn(samples.graph.node_count, 8, requires_grad=True)
-    decoder = torch.randn(len(samples.graph.relations), 3, 8, requires_grad=True)
-    symmetric = [relation.symmetric for relation in samples.graph.relations]
-    assert len(set(symmetric)) == 2
+    decoder = torch.randn(len(samples.graph.relations), 8, requires_grad=True)
     found = []
-    for loss in (
-        link_loss(z, decoder, piece.links, scale=0.4, chunk=chunk),
-        written_out(z, decoder, piece.links, 0.4, symmetric),
-    ):
+    for loss in (link_loss(z, decoder, piece.links, scale=0.4, chunk=chunk), written_out(z, decoder, piece.links, 0.4)):
         found.append([loss.detach(), *torch.autograd.grad(3 * loss, (z, decoder))])
     for ours, expected in zip(*found, strict=True):
         torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
@@ -47,16 +42,15 @@ def test_ranks_are_filtered_and_halve_ties():
     validation = prepared().validation
     (piece,) = validation.fetch(np.arange(len(validation)), seed=0, epoch=0)
     z = torch.randn(validation.graph.node_count, 8, generator=torch.Generator().manual_seed(0)).round()
-    decoder = torch.ones(len(validation.graph.relations), 3, 8)
+    weight = torch.ones(len(validation.graph.relations), 8)
     for links in piece.links:
-        found = ranks(z, decoder, links, chunk=3)
+        found = ranks(z, weight, links, chunk=3)
         question = links.tails
         hits = set(zip(*question.hit.tolist(), strict=True))
         for at, (row, answer) in enumerate(zip(question.row.tolist(), question.answer.tolist(), strict=True)):
-            query = z[question.asking[row]] + 1
-            own = float(query @ z[answer])
+            own = float(z[question.asking[row]] @ z[answer])
             others = [
-                float(query @ z[other])
+                float(z[question.asking[row]] @ z[other])
                 for number, other in enumerate(question.other.tolist())
                 if (row, number) not in hits
             ]

@@ -7,7 +7,6 @@ from sklearn.metrics import roc_auc_score
 
 from ml_core.families.hgt.conv import TypedLinear
 from ml_core.families.hgt.data import Relation
-from ml_core.families.hgt.links import PRODUCT
 from ml_core.families.hgt.messages import Messages
 from ml_core.families.hgt.model import HGT
 from tests.unit.families.hgt.graphs import random_graph
@@ -20,7 +19,7 @@ def test_an_embedding_is_what_the_node_is_and_what_it_has_heard():
     with torch.no_grad():
         z = model(messages.whole())
     torch.testing.assert_close(z[:, :12], model.embedding.vector.weight)
-    assert z.size(1) == model.width == model.decoder.size(2) == 20
+    assert z.size(1) == model.width == model.decoder.size(1) == 20
 
 
 def test_random_vectors_are_no_part_of_an_embedding():
@@ -34,10 +33,10 @@ def test_vectors_say_nothing_at_first_of_a_relation_that_they_are_not_taught():
     taught = torch.tensor(training.train.by_vectors)
     assert taught.any()
     assert not taught.all()
-    own = training.task.model.decoder[:, PRODUCT, :12]
+    own = training.task.model.decoder[:, :12]
     assert (own[taught] == 1).all()
     assert (own[~taught] == 0).all()
-    assert (training.task.model.decoder[:, PRODUCT, 12:] > 0).all()
+    assert (training.task.model.decoder[:, 12:] > 0).all()
 
 
 def test_before_training_a_drug_and_a_disease_with_the_same_genes_are_alike():

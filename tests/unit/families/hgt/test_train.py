@@ -31,7 +31,7 @@ def test_controls_have_the_models_shapes_and_the_constant_ones_nodes_begin_alike
     for name, control in found.items():
         width = 12 if name == "distmult" else 12 + 8
         assert control.embeddings.shape == (graph.node_count, width)
-        assert control.decoder.shape == (len(graph.relations), 3, width)
+        assert control.decoder.shape == (len(graph.relations), width)
         assert np.isfinite(control.embeddings).all()
     pathways = found["constant"].embeddings[list(graph.nodes_of("pathway"))]  # they hear nothing
     assert np.ptp(pathways, axis=0).max() < 1e-5
@@ -117,7 +117,7 @@ def test_embeddings_come_back_from_disk_and_into_the_seeds_csv(tmp_path):
     graph = random_graph()
     rng = np.random.default_rng(0)
     z, decoder = (
-        rng.normal(size=size).astype(np.float32) for size in ((graph.node_count, 4), (len(graph.relations), 3, 4))
+        rng.normal(size=size).astype(np.float32) for size in ((graph.node_count, 4), (len(graph.relations), 4))
     )
     leaning = fit_leaning(graph, random_splits(graph), EmbeddingJudge(graph, z, decoder, 0.5))
     made = Embeddings(z, decoder, 0.5, leaning)
