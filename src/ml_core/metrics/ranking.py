@@ -7,6 +7,8 @@ best and the worst rank that equal scores allow, so that a model that gives ever
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy import sparse
 
@@ -31,7 +33,27 @@ def filtered_ranks(
 
     Returns [m] float64, 1 is the best; NaN where a score is not finite, so that a broken model has no rank at all.
     """
-    ranks = np.empty(len(rows))
+    nothing = np.zeros((1, len(candidates)), np.float32)
+    pairs: dict[str, Any] = {"rows": rows, "columns": columns, "known": known}
+    return lifted_ranks(queries, candidates, lifts=nothing, **pairs, tolerance=tolerance, cells=cells)[0]
+
+
+def lifted_ranks(
+    queries: np.ndarray,
+    candidates: np.ndarray,
+    *,
+    lifts: np.ndarray,
+    rows: np.ndarray,
+    columns: np.ndarray,
+    known: sparse.csr_matrix,
+    tolerance: float = 1e-6,
+    cells: int = 4_000_000,
+) -> np.ndarray:
+    """`filtered_ranks` by each of the scores `queries @ candidates.T + lifts[i]`: lifts [s, b], returns [s, m].
+
+    The products are the dear part, and are taken once.
+    """
+    ranks = np.empty((len(lifts), len(rows)))
     order = np.argsort(rows, kind="stable")
     asked, first = np.unique(rows[order], return_index=True)
     bounds = np.append(first, len(rows))  # pairs of asked[i] are order[bounds[i]:bounds[i + 1]]
@@ -41,16 +63,18 @@ def filtered_ranks(
         scores = queries[block] @ candidates.T  # [block, b]
         pairs = order[bounds[start] : bounds[start + len(block)]]
         local = np.searchsorted(block, rows[pairs])
-        true = scores[local, columns[pairs]]
-        margin = (tolerance * np.abs(scores).max(axis=1))[local]
         out = known[block].tocoo()
-        scores[out.row, out.col] = -np.inf
-        for at in range(0, len(pairs), step):
-            part = slice(at, at + step)
-            competing = scores[local[part]]  # [part, b]
-            above = np.count_nonzero(competing > (true + margin)[part, None], axis=1)
-            level = np.count_nonzero(competing >= (true - margin)[part, None], axis=1) - above
-            ranks[pairs[part]] = np.where(np.isfinite(margin[part]), 1 + above + level / 2, np.nan)
+        for number, lift in enumerate(lifts):
+            lifted = scores + lift if lift.any() else scores.copy()
+            true = lifted[local, columns[pairs]]
+            margin = (tolerance * np.abs(lifted).max(axis=1))[local]
+            lifted[out.row, out.col] = -np.inf
+            for at in range(0, len(pairs), step):
+                part = slice(at, at + step)
+                competing = lifted[local[part]]  # [part, b]
+                above = np.count_nonzero(competing > (true + margin)[part, None], axis=1)
+                level = np.count_nonzero(competing >= (true - margin)[part, None], axis=1) - above
+                ranks[number, pairs[part]] = np.where(np.isfinite(margin[part]), 1 + above + level / 2, np.nan)
     return ranks
 
 

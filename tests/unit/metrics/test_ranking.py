@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from ml_core.metrics.ranking import filtered_ranks, rank_metrics, reciprocal_and_hits
+from ml_core.metrics.ranking import filtered_ranks, lifted_ranks, rank_metrics, reciprocal_and_hits
 
 
 def brute_force(scores: np.ndarray, rows: np.ndarray, columns: np.ndarray, known: np.ndarray) -> list[float]:
@@ -41,6 +41,18 @@ def test_ranks_are_those_of_a_count_by_hand(problem: tuple[np.ndarray, np.ndarra
     rows, columns = rows[order], columns[order]
     found = filtered_ranks(queries, candidates, rows=rows, columns=columns, known=sparse.csr_matrix(known), cells=cells)
     np.testing.assert_array_equal(found, brute_force(queries @ candidates.T, rows, columns, known))
+
+
+@given(problems())
+@settings(max_examples=50, deadline=None)
+def test_lifts_are_added_to_the_scores_of_candidates(problem: tuple[np.ndarray, np.ndarray, np.ndarray, int]) -> None:
+    queries, candidates, known, cells = problem
+    rows, columns = np.nonzero(known)
+    lifts = np.random.default_rng(1).integers(-2, 3, (3, len(candidates))).astype(np.float32)
+    pairs = {"rows": rows, "columns": columns, "known": sparse.csr_matrix(known), "cells": cells}
+    found = lifted_ranks(queries, candidates, lifts=lifts, **pairs)
+    for ranks, lift in zip(found, lifts, strict=True):
+        np.testing.assert_array_equal(ranks, brute_force(queries @ candidates.T + lift, rows, columns, known))
 
 
 def test_one_score_for_all_gets_the_middle_even_with_rounding() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ml_core.families.hgt.data import EdgeSplits, KnowledgeGraph
+from ml_core.families.hgt.data import EdgeSplits, KnowledgeGraph, load_graph, load_splits
+from ml_core.families.hgt.embedding_arrays import Embeddings, load_arrays, save_arrays
 from ml_core.families.hgt.inference import encode
-from ml_core.families.hgt.judges import EmbeddingJudge, Leaning
+from ml_core.families.hgt.judges import EmbeddingJudge
 from ml_core.families.hgt.leaning import fit_leaning
 from ml_core.families.hgt.messages import MessageGraph
 from ml_core.families.hgt.model import HGT, START
@@ -22,24 +22,15 @@ from ml_core.families.hgt.model_settings import ModelSettings
 from ml_core.families.hgt.samples import TrainingSamples
 from ml_core.families.hgt.task import HGTTask
 from ml_core.families.hgt.train import prepare_on
-from ml_core.stages import StageRun
+from ml_core.stages import StageRun, cpu_seconds
+from ml_core.summary import Summary
 from ml_core.training.task import Training
 from ml_core.training.trainer import fit
 
+CONTROLS = ("distmult", "untrained", "constant")
 PARTS = ("embedding", "decoder")  # of DistMult, by the names that they have in the model
-CONSTANT_SHARE = 0.05  # of the model's epochs, all with layers: there is little that it could learn
 CONSTANT_RATE = 0.1  # of the model's learning rate, what is left of it when its layers join in
 NODES_PER_CHUNK = 8192
-
-
-@dataclass(frozen=True)
-class Control:
-    """What `judges.EmbeddingJudge` scores pairs by; only DistMult leans to popular nodes, as the model does."""
-
-    embeddings: np.ndarray
-    decoder: np.ndarray
-    scale: float
-    leaning: Leaning | None = None
 
 
 class DistMult(nn.Module):
@@ -58,16 +49,32 @@ class DistMult(nn.Module):
         return z
 
 
-def build(run: StageRun, *, graph: KnowledgeGraph, splits: EdgeSplits) -> dict[str, Control]:
-    """The controls of the report whose input `model` is: its settings, on the same graph and splits."""
+def build(run: StageRun) -> Summary:
+    """The controls of a model with the settings of the one given, on its graph and splits: a folder for each."""
+    graph, splits = load_graph(run.inputs["graph"].directory), load_splits(run.inputs["splits"].directory)
     values = run.inputs["model"].manifest["settings"]
     settings = ModelSettings.parse(values, where="the settings of stage model")
-    return train_controls(graph, splits, settings, work=run.work)
+    started = cpu_seconds()
+    found = train_controls(graph, splits, settings, constant_share=run.settings.constant_share, work=run.work)
+    for name, control in found.items():
+        save_arrays(run.directory / name, control)
+    finite = all(np.isfinite(control.embeddings).all() for control in found.values())
+    summary = Summary(
+        headline=f"{', '.join(found)}: trained where they are, on the model's split.",
+        numbers={"controls.cpu_seconds": cpu_seconds() - started},
+    )
+    summary.check("finite_controls", finite, f"embeddings of the controls {'are' if finite else 'are not all'} finite.")
+    return summary
+
+
+def load_controls(directory: Path) -> dict[str, Embeddings]:
+    """What `build` wrote, by name."""
+    return {name: load_arrays(directory / name) for name in CONTROLS}
 
 
 def train_controls(
-    graph: KnowledgeGraph, splits: EdgeSplits, settings: ModelSettings, *, work: Path
-) -> dict[str, Control]:
+    graph: KnowledgeGraph, splits: EdgeSplits, settings: ModelSettings, *, constant_share: float, work: Path
+) -> dict[str, Embeddings]:
     """DistMult, untrained and constant, trained where they are on the model's loss, negatives, split and epochs.
 
     `work` receives their checkpoints: a run that was stopped goes on there.
@@ -83,11 +90,11 @@ def train_controls(
     return {
         "distmult": distmult(graph, splits, settings, work=work / "distmult"),
         "untrained": untrained(graph, splits, settings),
-        "constant": constant(graph, splits, settings, work=work / "constant"),
+        "constant": constant(graph, splits, settings, share=constant_share, work=work / "constant"),
     }
 
 
-def distmult(graph: KnowledgeGraph, splits: EdgeSplits, settings: ModelSettings, *, work: Path) -> Control:
+def distmult(graph: KnowledgeGraph, splits: EdgeSplits, settings: ModelSettings, *, work: Path) -> Embeddings:
     """Factorisation trained as the model's vectors are, of all relations and for all epochs, the best by validation."""
     update: dict[str, Any] = {
         "vector_share": 1.0,
@@ -106,18 +113,20 @@ def distmult(graph: KnowledgeGraph, splits: EdgeSplits, settings: ModelSettings,
         model.decoder.requires_grad_(False)
     _train(training, model, settings, work=work)
     arrays = model.embedding.weight.detach().cpu().numpy(), model.decoder.detach().cpu().numpy()
-    return Control(*arrays, model.scale, fit_leaning(graph, splits, EmbeddingJudge(graph, *arrays, model.scale)))
+    return Embeddings(*arrays, model.scale, fit_leaning(graph, splits, EmbeddingJudge(graph, *arrays, model.scale)))
 
 
-def untrained(graph: KnowledgeGraph, splits: EdgeSplits, settings: ModelSettings) -> Control:
+def untrained(graph: KnowledgeGraph, splits: EdgeSplits, settings: ModelSettings) -> Embeddings:
     """The model as it is before its first step."""
     training = prepare_on(graph, splits, settings)
     return _encoded(training, training.task.model)
 
 
-def constant(graph: KnowledgeGraph, splits: EdgeSplits, settings: ModelSettings, *, work: Path) -> Control:
+def constant(
+    graph: KnowledgeGraph, splits: EdgeSplits, settings: ModelSettings, *, share: float, work: Path
+) -> Embeddings:
     """The same network, but all nodes of a type begin with one vector, which is how embeddings collapse."""
-    epochs = max(1, math.ceil(CONSTANT_SHARE * settings.max_epochs))
+    epochs = max(1, math.ceil(share * settings.max_epochs))
     rate = CONSTANT_RATE * settings.learning_rate
     update = {"max_epochs": epochs, "features": None, "vector_share": 0.0, "learning_rate": rate, "learning_rates": {}}
     settings = settings.model_copy(update=update)
@@ -144,9 +153,9 @@ def _train(training: Training, model: nn.Module, settings: ModelSettings, *, wor
     model.to("cpu").eval()
 
 
-def _encoded(training: Training, model: nn.Module) -> Control:
+def _encoded(training: Training, model: nn.Module) -> Embeddings:
     samples = training.train
     assert isinstance(samples, TrainingSamples)
     assert isinstance(model, HGT)
     z = encode(model, samples.messages, nodes_per_chunk=NODES_PER_CHUNK)
-    return Control(z.numpy(), model.decoder.detach().cpu().numpy(), model.scale)
+    return Embeddings(z.numpy(), model.decoder.detach().cpu().numpy(), model.scale)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ml_core.families.hgt.model_settings import ModelSettings
-from ml_core.families.hgt.report_settings import EmbeddingsSettings, PredictSettings, ReportSettings
+from ml_core.families.hgt.report_settings import ControlsSettings, EmbeddingsSettings, PredictSettings, ReportSettings
 from ml_core.families.hgt.settings import GraphSettings, RawSettings, SplitsSettings
 from ml_core.stages import Check, Family, Prediction, Stage
 
@@ -96,11 +96,23 @@ EMBEDDINGS = Stage(
     kinds=("parquet", "pytorch"),
 )
 
+CONTROLS = Stage(
+    name="controls",
+    settings=ControlsSettings,
+    run="controls:build",
+    inputs=("graph", "splits", "model"),
+    description="What the model is held against: factorisation, the network untrained, and on constant vectors.",
+    checks=(
+        Check("finite_controls", "Some numbers are NaN or infinite.", "Look at the curves of the model's training."),
+    ),
+    kinds=("numpy", "pytorch"),
+)
+
 REPORT = Stage(
     name="report",
     settings=ReportSettings,
     run="report:build",
-    inputs=("graph", "splits", "model", "embeddings"),
+    inputs=("graph", "splits", "model", "embeddings", "controls"),
     description="Links beside every control, the geometry of each type, and a verdict, as one page.",
     checks=(
         Check(
@@ -137,7 +149,7 @@ FAMILY = Family(
     title="HGT: embeddings of a knowledge graph",
     description="Embeds the nodes of a PrimeKG-style graph with a heterogeneous graph transformer, and ranks drugs.",
     package="ml_core.families.hgt",
-    stages=(RAW, GRAPH, SPLITS, MODEL, EMBEDDINGS, REPORT),
+    stages=(RAW, GRAPH, SPLITS, MODEL, EMBEDDINGS, CONTROLS, REPORT),
     key_metrics=(
         *(f"test.indication.{name}" for name in MAIN),
         "test.indication.matched_auroc",

@@ -7,37 +7,17 @@ not seen: score + strength * log(1 + training edges of the answer), as the basel
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ml_core.families.hgt.data import EdgeSplits, KnowledgeGraph
-from ml_core.families.hgt.evaluate import Questions, ask
+from ml_core.families.hgt.evaluate import ask
 from ml_core.families.hgt.judges import Judge, Leaning, PopularityJudge
-from ml_core.metrics.ranking import filtered_ranks
+from ml_core.metrics.ranking import lifted_ranks
 
 STRENGTHS = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 EDGES = 2000  # validation edges of a relation that are asked at most
-
-
-@dataclass(frozen=True)
-class Side:
-    """One side's scores: asking @ answering.T + strength * popular. **Shapes**: [a, f], [b, f], [b]."""
-
-    asking: np.ndarray
-    answering: np.ndarray
-    popular: np.ndarray
-
-    def reciprocal(self, questions: Questions, *, strength: float, tails: bool) -> np.ndarray:
-        """1 / filtered rank of each asked edge, [m]."""
-        rows, columns, known = questions.rows, questions.columns, questions.known
-        if not tails:
-            rows, columns, known = columns, rows, known.T.tocsr()
-        one = np.ones((len(self.asking), 1), np.float32)
-        queries = np.concatenate([self.asking, one], axis=1)
-        lifted = (strength * self.popular[:, None]).astype(np.float32)
-        candidates = np.concatenate([self.answering, lifted], axis=1)
-        return 1 / filtered_ranks(queries, candidates, rows=rows, columns=columns, known=known)
 
 
 def fit_leaning(graph: KnowledgeGraph, splits: EdgeSplits, judge: Judge, *, seed: int = 0) -> Leaning:
@@ -55,17 +35,16 @@ def fit_leaning(graph: KnowledgeGraph, splits: EdgeSplits, judge: Judge, *, seed
         if not len(questions.rows):
             continue
         factors = judge.factors(relation)
-        tails = Side(factors.head, factors.tail, degrees.tail[:, 1])
-        heads = Side(factors.tail, factors.head, degrees.head[:, 0])
-        found = np.array(
-            [
-                [
-                    heads.reciprocal(questions, strength=strength, tails=False).mean(),
-                    tails.reciprocal(questions, strength=strength, tails=True).mean(),
-                ]
-                for strength in STRENGTHS
-            ]
-        )
+        asked: dict[str, Any] = {"rows": questions.rows, "columns": questions.columns, "known": questions.known}
+        backwards: dict[str, Any] = {
+            "rows": questions.columns,
+            "columns": questions.rows,
+            "known": questions.known.T.tocsr(),
+        }
+        lifts = np.array(STRENGTHS, np.float32)[:, None]
+        heads = lifted_ranks(factors.tail, factors.head, lifts=lifts * degrees.head[:, 0], **backwards)
+        tails = lifted_ranks(factors.head, factors.tail, lifts=lifts * degrees.tail[:, 1], **asked)
+        found = np.stack([(1 / heads).mean(axis=1), (1 / tails).mean(axis=1)], axis=1)  # [strengths, 2]
         if of.symmetric:
             found[:] = found.mean(axis=1, keepdims=True)
         strengths[relation] = np.array(STRENGTHS)[np.argmax(found, axis=0)]

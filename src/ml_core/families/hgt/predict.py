@@ -11,7 +11,7 @@ import numpy as np
 from ml_core.artifacts import Artifact
 from ml_core.errors import UserError
 from ml_core.families.hgt.data import SPLITS, EdgeSplits, KnowledgeGraph, load_graph, load_splits
-from ml_core.families.hgt.embeddings import load_embeddings
+from ml_core.families.hgt.embedding_arrays import load_arrays
 from ml_core.families.hgt.evaluate import known_pairs, main_relation
 from ml_core.families.hgt.flows import attention_by_layer, edges_of, states
 from ml_core.families.hgt.fold_in import NewNode, fold_in, read_edges
@@ -40,7 +40,7 @@ def answer(settings: PredictSettings, artifacts: Mapping[str, Artifact]) -> Summ
     """The best candidates of the one asked about, as a table, and along which paths attention joins them."""
     _one_question(settings)
     graph, splits = load_graph(artifacts["graph"].directory), load_splits(artifacts["splits"].directory)
-    found = load_embeddings(artifacts["embeddings"].directory)
+    found = load_arrays(artifacts["embeddings"].directory)
     relation = main_relation(graph, settings.relation)
     judge = found.judge(graph)
     node_type = DRUG if settings.drug is not None else DISEASE

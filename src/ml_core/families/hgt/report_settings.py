@@ -1,4 +1,4 @@
-"""Settings of the stages `embeddings` and `report`, and of the command `predict`."""
+"""Settings of the stages `embeddings`, `controls` and `report`, and of the command `predict`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,14 @@ class EmbeddingsSettings(Settings):
     )
     csv: bool = setting(
         False, description="Also write embeddings.csv: node_id, node_name, node_type, embedding as a JSON list"
+    )
+
+
+class ControlsSettings(Settings):
+    """DistMult is trained for all of the model's epochs; of the constant network there is little to be learnt."""
+
+    constant_share: float = setting(
+        0.05, description="Share of the model's epochs that the network on constant vectors is trained for", gt=0, le=1
     )
 
 

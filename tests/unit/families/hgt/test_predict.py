@@ -17,7 +17,7 @@ from ml_core.artifacts import Artifact
 from ml_core.errors import UserError
 from ml_core.families.hgt import fold_in as fold_in_module
 from ml_core.families.hgt.data import EdgeSplits, KnowledgeGraph, save_graph, save_splits
-from ml_core.families.hgt.embeddings import Embeddings, save_embeddings
+from ml_core.families.hgt.embedding_arrays import Embeddings, save_arrays
 from ml_core.families.hgt.flows import attention_by_layer, edges_of, states
 from ml_core.families.hgt.fold_in import NewEdges, fold_in, jaccard, read_edges
 from ml_core.families.hgt.judges import EmbeddingJudge
@@ -89,7 +89,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     leaning = fit_leaning(graph, splits, EmbeddingJudge(graph, z.numpy(), decoder, model.scale))
     leaning.strength[0] = 0.5, 2.0
     found = Embeddings(z.numpy(), decoder, model.scale, leaning)
-    save_embeddings(folder / "embeddings", found, graph)
+    save_arrays(folder / "embeddings", found)
     return Made(folder, graph, splits, messages, model)
 
 

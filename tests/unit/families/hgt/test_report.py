@@ -14,7 +14,7 @@ from ml_core.artifacts import Artifact, Store
 from ml_core.errors import UserError
 from ml_core.families.hgt import evaluate, judge_shape, pages, practice
 from ml_core.families.hgt.data import load_graph, load_splits
-from ml_core.families.hgt.embeddings import load_embeddings
+from ml_core.families.hgt.embedding_arrays import load_arrays
 from ml_core.families.hgt.family import FAMILY
 from ml_core.families.hgt.judges import PopularityJudge
 from ml_core.families.hgt.report_settings import ReportSettings
@@ -132,7 +132,7 @@ def test_all_judges_answer_the_same_questions_as_when_asked_here(
     store: Store, finished: dict[str, Artifact], metrics: dict[str, Any]
 ) -> None:
     graph, splits = load_graph(finished["graph"].directory), load_splits(finished["splits"].directory)
-    found = load_embeddings(finished["embeddings"].directory)
+    found = load_arrays(finished["embeddings"].directory)
     questions = evaluate.ask(
         graph, splits, graph.relation_index("indication"), most=3_000, negatives_per_edge=4, seed=0
     )

@@ -9,7 +9,8 @@ import torch
 
 from ml_core.errors import UserError
 from ml_core.families.hgt.controls import train_controls
-from ml_core.families.hgt.embeddings import Embeddings, load_embeddings, save_embeddings, write_csv
+from ml_core.families.hgt.embedding_arrays import Embeddings, load_arrays, save_arrays
+from ml_core.families.hgt.embeddings import write_csv, write_table
 from ml_core.families.hgt.features import read_features
 from ml_core.families.hgt.judges import EmbeddingJudge
 from ml_core.families.hgt.leaning import fit_leaning
@@ -26,7 +27,7 @@ QUIET = {"tensorboard": False, "progress_bar": False, "device": "cpu", "threads"
 def test_controls_have_the_models_shapes_and_the_constant_ones_nodes_begin_alike(tmp_path):
     graph = random_graph()
     settings = ModelSettings(**{**SMALL, **QUIET, "max_epochs": 2, "contrastive_weight": 0.1})
-    found = train_controls(graph, random_splits(graph), settings, work=tmp_path)
+    found = train_controls(graph, random_splits(graph), settings, constant_share=0.05, work=tmp_path)
     assert set(found) == {"distmult", "untrained", "constant"}
     for name, control in found.items():
         width = 12 if name == "distmult" else 12 + 8
@@ -121,9 +122,10 @@ def test_embeddings_come_back_from_disk_and_into_the_seeds_csv(tmp_path):
     )
     leaning = fit_leaning(graph, random_splits(graph), EmbeddingJudge(graph, z, decoder, 0.5))
     made = Embeddings(z, decoder, 0.5, leaning)
-    save_embeddings(tmp_path, made, graph)
+    save_arrays(tmp_path, made)
+    write_table(tmp_path, made, graph)
     write_csv(tmp_path / "embeddings.csv", made, graph)
-    back = load_embeddings(tmp_path)
+    back = load_arrays(tmp_path)
     np.testing.assert_array_equal(back.embeddings, made.embeddings)
     assert back.scale == 0.5
     for relation in range(len(graph.relations)):
