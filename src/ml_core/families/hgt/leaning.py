@@ -7,8 +7,6 @@ not seen: score + strength * log(1 + training edges of the answer), as the basel
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ml_core.families.hgt.data import EdgeSplits, KnowledgeGraph
@@ -27,25 +25,22 @@ def fit_leaning(graph: KnowledgeGraph, splits: EdgeSplits, judge: Judge, *, seed
     the weaker one. A symmetric relation has one strength.
     """
     popularity = PopularityJudge(graph, splits)
-    strengths, popular = np.zeros((len(graph.relations), 2)), []
+    strengths, popular_ends = np.zeros((len(graph.relations), 2)), []
+    lifts = np.array(STRENGTHS, np.float32)[:, None]
     for relation, of in enumerate(graph.relations):
         degrees = popularity.factors(relation)
-        popular.append((degrees.head[:, 0], degrees.tail[:, 1]))
+        popular_ends.append((degrees.head[:, 0], degrees.tail[:, 1]))
         questions = ask(graph, splits, relation, most=EDGES, seed=seed, split="validation", blind_to="test")
         if not len(questions.rows):
             continue
         factors = judge.factors(relation)
-        asked: dict[str, Any] = {"rows": questions.rows, "columns": questions.columns, "known": questions.known}
-        backwards: dict[str, Any] = {
-            "rows": questions.columns,
-            "columns": questions.rows,
-            "known": questions.known.T.tocsr(),
-        }
-        lifts = np.array(STRENGTHS, np.float32)[:, None]
-        heads = lifted_ranks(factors.tail, factors.head, lifts=lifts * degrees.head[:, 0], **backwards)
-        tails = lifted_ranks(factors.head, factors.tail, lifts=lifts * degrees.tail[:, 1], **asked)
+        rows, columns, known = questions.rows, questions.columns, questions.known
+        of_heads, of_tails = (lifts * popular for popular in popular_ends[-1])
+        tails = lifted_ranks(factors.head, factors.tail, lifts=of_tails, rows=rows, columns=columns, known=known)
+        backwards = known.T.tocsr()
+        heads = lifted_ranks(factors.tail, factors.head, lifts=of_heads, rows=columns, columns=rows, known=backwards)
         found = np.stack([(1 / heads).mean(axis=1), (1 / tails).mean(axis=1)], axis=1)  # [strengths, 2]
         if of.symmetric:
             found[:] = found.mean(axis=1, keepdims=True)
         strengths[relation] = np.array(STRENGTHS)[np.argmax(found, axis=0)]
-    return Leaning(strengths.astype(np.float32), popular)
+    return Leaning(strengths.astype(np.float32), popular_ends)
