@@ -11,6 +11,7 @@ from pydantic import Field, create_model
 from dagster_definitions.resources import DataRoot
 from dagster_definitions.stage_assets import ended_in_one_sentence, source_key, stage_key
 from ml_core.artifacts import Store
+from ml_core.confinement import refuse_outside
 from ml_core.presets import settings_of
 from ml_core.stages import Family, Stage
 
@@ -35,9 +36,13 @@ def source_asset(family: Family, stage: Stage) -> dg.AssetsDefinition:
         with ended_in_one_sentence(context):
             store = data_root.store()
             values = _values(context, family=family, stage=stage, store=store)
+            settings = settings_of(stage, values, where=name)
+            if not data_root.allow_outside:
+                refuse_outside(family, stage, settings=settings, store=store)
             assert stage.observe is not None
-            seen = family.resolve(stage.observe)(settings_of(stage, values, where=name), store.raw)
-        return dg.ObserveResult(asset_key=key, data_version=dg.DataVersion(seen.digest), metadata=dict(seen.details))
+            seen = family.resolve(stage.observe)(settings, store.raw)
+            version = dg.DataVersion(seen.digest)
+        return dg.ObserveResult(asset_key=key, data_version=version, metadata=dict(seen.details))
 
     observe.__annotations__["config"] = source_config(family, stage)
     with warnings.catch_warnings():  # it is beta in 1.13, and the only observable asset that takes a config

@@ -1,4 +1,4 @@
-"""Every family to assets, checks and a job. Nothing here knows a family by name."""
+"""Every family to assets, checks, jobs, sensors and schedules. Nothing here knows a family by name."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ import dagster as dg
 from dagster_definitions.automation import source_asset
 from dagster_definitions.console import console
 from dagster_definitions.executor import stage_executor
+from dagster_definitions.failures import failure_sensor
 from dagster_definitions.resources import DataRoot
+from dagster_definitions.retraining import new_data_sensor, weekly_schedule
 from dagster_definitions.stage_assets import source_key, stage_asset, stage_key
 from ml_core.stages import Family
+
+EVERYTHING = "all_families"
 
 
 def build_definitions(families: Iterable[Family]) -> dg.Definitions:
@@ -24,16 +28,29 @@ def build_definitions(families: Iterable[Family]) -> dg.Definitions:
     sources = [source_asset(family, stage) for family in families for stage in family.stages if stage.observe]
     return dg.Definitions(
         assets=[*sources, *stages],
-        jobs=[family_job(family) for family in families],
+        jobs=[*(family_job(family) for family in families), everything_job(families)],
+        sensors=[
+            *(new_data_sensor(family, stage) for family in families for stage in family.stages if stage.observe),
+            failure_sensor(families),
+        ],
+        schedules=[weekly_schedule(family) for family in families],
         resources={"data_root": DataRoot()},
         loggers={"console": console},
         executor=stage_executor,
     )
 
 
+def everything_job(families: Iterable[Family]) -> dg.UnresolvedAssetJobDefinition:
+    """All families, one after the other or side by side as the executor and the pools allow."""
+    keys = [key for family in families for key in _keys(family)]
+    return dg.define_asset_job(EVERYTHING, selection=keys, description="Every stage of every family.")
+
+
 def family_job(family: Family) -> dg.UnresolvedAssetJobDefinition:
     """A family's source observed and all of its stages run, called as the family is."""
+    return dg.define_asset_job(family.name, selection=_keys(family), description=family.description)
+
+
+def _keys(family: Family) -> list[dg.AssetKey]:
     keys = [stage_key(family, stage.name) for stage in family.stages]
-    if any(stage.observe for stage in family.stages):
-        keys.append(source_key(family))
-    return dg.define_asset_job(family.name, selection=keys, description=family.description)
+    return [*keys, source_key(family)] if any(stage.observe for stage in family.stages) else keys

@@ -18,6 +18,7 @@ class DataRoot(dg.ConfigurableResource):
     """Where raw data, artifacts and unfinished runs lie; the same directory as the shell's."""
 
     path: str = Field("", description="Absolute path; empty: $BIOASSETS_DATA, else data/ in this checkout")
+    allow_outside: bool = Field(False, description="Let a run read files that lie outside the data directory")
 
     def store(self) -> Store:
         """The artifacts below the directory.

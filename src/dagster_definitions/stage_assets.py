@@ -12,6 +12,7 @@ from dagster_definitions.pipes import ThroughPipes
 from dagster_definitions.resources import DataRoot
 from dagster_definitions.training_run import ObservedEpochs, stopped_with_parent
 from ml_core.artifacts import Artifact, Store
+from ml_core.confinement import refuse_outside
 from ml_core.errors import UserError
 from ml_core.presets import settings_of
 from ml_core.stages import Check, Family, Outcome, Stage, run_stage
@@ -44,16 +45,20 @@ def stage_asset(family: Family, stage: Stage) -> dg.AssetsDefinition:
         check_specs=[_check_spec(check, key) for check in stage.checks],
         config_schema=config.to_config_schema(),
         pool=ACCELERATOR if stage.trains else None,
+        automation_condition=dg.AutomationCondition.eager() if stage is family.stages[-1] else None,
     )
     def run(context: dg.AssetExecutionContext, data_root: DataRoot) -> dg.MaterializeResult:
         values = dict(context.op_execution_context.op_config)
         force = values.pop("force")
         with ended_in_one_sentence(context), stopped_with_parent():
             store, epochs = data_root.store(), ObservedEpochs(context)
+            settings = settings_of(stage, values, where=f"{family.name}_{stage.name}")
+            if not data_root.allow_outside:
+                refuse_outside(family, stage, settings=settings, store=store)
             outcome = run_stage(
                 family,
                 stage,
-                settings=settings_of(stage, values, where=f"{family.name}_{stage.name}"),
+                settings=settings,
                 store=store,
                 inputs=artifacts_of_this_run(context, family=family, stage=stage, store=store),
                 force=force,

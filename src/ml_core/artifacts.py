@@ -2,6 +2,7 @@
 
     DATA/artifacts/<family>/<stage>/<fingerprint>/      content, logs/, figures/, manifest.json
     DATA/artifacts/<family>/<stage>/current             symlink to the newest
+    DATA/artifacts/<family>/<report>/champion           symlink to the report of the best model, see promotion.py
     DATA/runs/<family>/<stage>/<fingerprint>/           an unfinished stage's own work (checkpoints); gone when done
     DATA/raw/                                           cache of downloads
 
@@ -75,8 +76,9 @@ class Artifact:
 class Store:
     """All artifacts below one data directory."""
 
-    def __init__(self, data: Path) -> None:
-        self.data = Path(data).resolve()
+    def __init__(self, data: Path, *, moves_current: bool = True) -> None:
+        """`moves_current` False: what is made leaves `current` where it is, as a sweep does."""
+        self.data, self.moves_current = Path(data).resolve(), moves_current
         self.raw = self.data / "raw"
 
     def stage_directory(self, family: str, stage: str) -> Path:
@@ -92,7 +94,11 @@ class Store:
 
     def current(self, family: str, stage: str) -> Artifact | None:
         """The artifact that was made or confirmed last."""
-        link = self.stage_directory(family, stage) / "current"
+        return self.pointed_at(family, stage, "current")
+
+    def pointed_at(self, family: str, stage: str, pointer: str) -> Artifact | None:
+        """The artifact that the symlink `pointer` beside a stage's artifacts points at."""
+        link = self.stage_directory(family, stage) / pointer
         return self.find(family, stage, os.readlink(link)) if link.is_symlink() else None
 
     def all(self, family: str, stage: str) -> list[Artifact]:
@@ -101,9 +107,27 @@ class Store:
         found = [Artifact(path.parent) for path in folder.glob(f"[!.]*/{MANIFEST}") if not path.parent.is_symlink()]
         return sorted(found, key=lambda artifact: str(artifact.manifest["created"]))
 
+    def ancestors(self, artifact: Artifact) -> dict[tuple[str, str], Artifact | None]:
+        """(stage, fingerprint) of the artifact and of all that it was made from, nearest first; None: it is gone."""
+        family = str(artifact.manifest["family"])
+        found: dict[tuple[str, str], Artifact | None] = {}
+        waiting = [(str(artifact.manifest["stage"]), artifact.fingerprint)]
+        while waiting:
+            stage, fingerprint = waiting.pop(0)
+            if (stage, fingerprint) in found:
+                continue
+            made = found[stage, fingerprint] = self.find(family, stage, fingerprint)
+            waiting += made.manifest["input_fingerprints"].items() if made else []
+        return found
+
     def make_current(self, family: str, stage: str, fingerprint: str) -> None:
+        if self.moves_current:
+            self.point(family, stage, "current", fingerprint)
+
+    def point(self, family: str, stage: str, pointer: str, fingerprint: str) -> None:
+        """Let the symlink `pointer` point at an artifact: at the old one or at the new one, at every moment."""
         folder = self.stage_directory(family, stage)
-        link, new = folder / "current", folder / f".current-{os.getpid()}"
+        link, new = folder / pointer, folder / f".{pointer}-{os.getpid()}"
         if link.is_symlink() and os.readlink(link) == fingerprint:
             return
         new.unlink(missing_ok=True)

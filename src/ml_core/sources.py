@@ -13,8 +13,9 @@ import sys
 import tempfile
 import urllib.request
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from ml_core.artifacts import sha256
@@ -23,12 +24,22 @@ from ml_core.errors import UserError
 WAY_OUT = "Go on without it: use the simulator (--config configs/quick.yaml) or your own data (source: path)."
 
 
-@dataclass(frozen=True)
 class Observation:
-    """What lies outside the store now. Equal digests mean equal bytes."""
+    """What lies outside the store now. Equal digests mean equal bytes.
 
-    digest: str
-    details: dict[str, str]
+    Of `files` the bytes are read when `digest` or `details` (path to sha256) are asked for, and not before.
+    """
+
+    def __init__(self, digest: str, details: Mapping[str, str], *, files: tuple[Path, ...] = ()) -> None:
+        self._digest, self._details, self.files = digest, dict(details), files
+
+    @cached_property
+    def details(self) -> dict[str, str]:
+        return {str(path): sha256(path) for path in self.files} if self.files else self._details
+
+    @property
+    def digest(self) -> str:
+        return digest_of_files(self.details.values()) if self.files else self._digest
 
 
 @dataclass(frozen=True)
@@ -46,8 +57,13 @@ class PackageMember:
 
 def observe_files(paths: Iterable[Path]) -> Observation:
     """Digest over the content of local files (names do not count, order does). UserError where one is missing."""
-    digests = {str(path): sha256(existing(path)) for path in paths}
-    return Observation(hashlib.sha256("".join(digests.values()).encode()).hexdigest(), digests)
+    files = tuple(existing(path) for path in paths)
+    return Observation(digest_of_files([]), {}, files=files)
+
+
+def digest_of_files(digests: Iterable[str]) -> str:
+    """One sha256 over those of several files, in their order."""
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def existing(path: Path) -> Path:

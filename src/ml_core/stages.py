@@ -90,10 +90,22 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class Score:
+    """A figure by which a family's reports are ranked: a name among their numbers.
+
+    `<metric>_low` and `<metric>_high` beside it are its 95 % interval.
+    """
+
+    metric: str
+    higher_is_better: bool
+
+
+@dataclass(frozen=True)
 class Family:
     """A model family: its stages in an order in which they can run.
 
     package: where `Stage.run` is looked up. key_metrics: the names in metrics.json that `compare` shows.
+    scores:   what decides which report's model is champion: the first that both of two reports have.
     smallest: settings by stage of the smallest run on simulated data that goes through every stage within seconds; the
               contract tests run it.
     """
@@ -104,6 +116,7 @@ class Family:
     package: str
     stages: tuple[Stage, ...]
     key_metrics: tuple[str, ...] = ()
+    scores: tuple[Score, ...] = ()
     smallest: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     predict: Prediction | None = None
 
@@ -122,6 +135,14 @@ class Family:
     def code_version(self, stage: Stage) -> str:
         """Hash of the code behind `stage`, known without importing it."""
         return code_version(f"{self.package}.{stage.run.split(':')[0]}")
+
+    def trained(self) -> set[str]:
+        """Names of the stages that train a model or read what one that does has made."""
+        found: set[str] = set()
+        for stage in self.stages:
+            if stage.trains or found & set(stage.inputs):
+                found.add(stage.name)
+        return found
 
     def needed_for(self, stage: str) -> list[Stage]:
         """`stage` and everything upstream of it, in order."""

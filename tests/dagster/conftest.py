@@ -25,7 +25,9 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 
 @pytest.fixture
 def text(tmp_path: Path) -> Path:
-    path = tmp_path / "text.txt"
+    """What the tiny family reads, in the data directory, outside of which nothing is read."""
+    path = tmp_path / "data" / "inbox" / "text.txt"
+    path.parent.mkdir(parents=True)
     path.write_text("hello")
     return path
 

@@ -46,9 +46,10 @@ def test_observing_the_same_bytes_again_re_runs_nothing(run: Run, text: Path) ->
     assert materialization(first, "raw").tags[tag] == materialization(again, "raw").tags[tag]
 
 
-def test_a_missing_source_is_one_sentence(run: Run) -> None:
-    failed = failure(run(only=["source"], source={"path": "/nowhere"}), "source")
-    assert failed.step_failure_data.user_failure_data.description.startswith("/nowhere: does not exist")
+def test_a_missing_source_is_one_sentence(run: Run, text: Path) -> None:
+    nowhere = text.with_name("nowhere.txt")
+    failed = failure(run(only=["source"], source={"path": str(nowhere)}), "source")
+    assert failed.step_failure_data.user_failure_data.description.startswith(f"{nowhere}: does not exist")
 
 
 def test_a_source_without_settings_is_sought_where_the_same_run_reads_it(

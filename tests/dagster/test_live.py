@@ -24,13 +24,14 @@ IN_PROCESS = {"execution": {"config": {"in_process": {}}}}
 @pytest.fixture(scope="module")
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
     folder = tmp_path_factory.mktemp("live")
-    (folder / "text.txt").write_text("hello")
+    (folder / "data").mkdir()
+    (folder / "data" / "text.txt").write_text("hello")
     with dagster_dev(folder, MODULE, poll_interval_seconds=1, free_slots_after_run_end_seconds=1) as dev:
         yield dev
 
 
 def config(dev: Dev, **model: Any) -> dict[str, Any]:
-    raw = {"config": {"path": str(dev.folder / "text.txt")}}
+    raw = {"config": {"path": str(dev.folder / "data" / "text.txt")}}
     return {"ops": {"tiny_raw": raw, "tiny_model": {"config": model}}}
 
 
@@ -100,7 +101,8 @@ def test_a_shell_run_stands_in_the_ui_with_no_variable_set(dev: Dev) -> None:
 
 def test_a_shell_run_killed_while_it_trains_does_not_stop_the_next_and_ctrl_c_ends_that(tmp_path: Path) -> None:
     dev = Dev(tmp_path, 0)
-    (tmp_path / "text.txt").write_text("hello")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "text.txt").write_text("hello")
     (tmp_path / "dagster.yaml").write_text((ROOT / "dagster.yaml").read_text())
     preset = {**config(dev, epochs=90, seconds_per_epoch=0.5), **IN_PROCESS, "loggers": {"console": {}}}
     (tmp_path / "shell.yaml").write_text(yaml.safe_dump(preset))
@@ -123,11 +125,12 @@ def test_a_shell_run_killed_while_it_trains_does_not_stop_the_next_and_ctrl_c_en
 
 def test_what_the_user_must_mend_is_one_line_in_the_shell(tmp_path: Path) -> None:
     (tmp_path / "dagster.yaml").write_text((ROOT / "dagster.yaml").read_text())
-    preset = {"ops": {"tiny_raw": {"config": {"path": "/nowhere"}}}, **IN_PROCESS, "loggers": {"console": {}}}
+    nowhere = str(tmp_path / "data" / "nowhere")
+    preset = {"ops": {"tiny_raw": {"config": {"path": nowhere}}}, **IN_PROCESS, "loggers": {"console": {}}}
     (tmp_path / "shell.yaml").write_text(yaml.safe_dump(preset))
     done = shell(tmp_path, "asset", "materialize", "--select", "group:tiny", "-m", MODULE, "--config", "shell.yaml")
     assert done.returncode == 1
-    assert "tiny_raw: ERROR /nowhere: does not exist; check the path in your settings." in done.stderr
+    assert f"tiny_raw: ERROR {nowhere}: does not exist; check the path in your settings." in done.stderr
     assert "Traceback" not in done.stderr
     assert "Stack Trace" not in done.stderr
 

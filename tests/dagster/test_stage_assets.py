@@ -139,9 +139,10 @@ def test_a_value_out_of_range_is_one_sentence(run: Run, table: dict[str, int], s
 
 
 def test_what_the_user_must_mend_is_one_sentence_and_not_retried(run: Run, text: Path) -> None:
-    result = run(source={"path": str(text)}, raw={"path": "/nowhere.txt"})
+    nowhere = text.with_name("nowhere.txt")
+    result = run(source={"path": str(text)}, raw={"path": str(nowhere)})
     failed = failure(result, "raw").step_failure_data
-    assert failed.user_failure_data.description == "/nowhere.txt: does not exist; check the path in your settings."
+    assert failed.user_failure_data.description == f"{nowhere}: does not exist; check the path in your settings."
     assert failed.error.cause is None
     assert not [event for event in result.all_events if event.is_step_up_for_retry]
     assert materialized(result) == set()
