@@ -15,6 +15,7 @@ from ml_core.artifacts import Artifact, Store
 from ml_core.confinement import refuse_outside
 from ml_core.errors import UserError
 from ml_core.presets import settings_of
+from ml_core.promotion import Decision, consider
 from ml_core.stages import Check, Family, Outcome, Stage, run_stage
 
 ACCELERATOR = "accelerator"  # the pool of stages that train: one at a time, see dagster.yaml
@@ -66,7 +67,10 @@ def stage_asset(family: Family, stage: Stage) -> dg.AssetsDefinition:
                 start=ThroughPipes(context, watcher=epochs),
             )
         _tell(context, stage, outcome)
-        return _result(stage, outcome.artifact, cached=outcome.cached, key=key)
+        decision = consider(family, outcome.artifact, store) if stage is family.stages[-1] else None
+        if decision:
+            context.log.info(decision.reason)
+        return _result(stage, outcome.artifact, cached=outcome.cached, key=key, champion=decision)
 
     return run
 
@@ -143,7 +147,9 @@ def _check_spec(check: Check, key: dg.AssetKey) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(check.name, asset=key, blocking=check.blocking, description=meaning)
 
 
-def _result(stage: Stage, artifact: Artifact, *, cached: bool, key: dg.AssetKey) -> dg.MaterializeResult:
+def _result(
+    stage: Stage, artifact: Artifact, *, cached: bool, key: dg.AssetKey, champion: Decision | None
+) -> dg.MaterializeResult:
     declared = {check.name: check for check in stage.checks}
     checks = [
         dg.AssetCheckResult(
@@ -157,7 +163,8 @@ def _result(stage: Stage, artifact: Artifact, *, cached: bool, key: dg.AssetKey)
     ]
     return dg.MaterializeResult(
         asset_key=key,
-        metadata=artifact_metadata(artifact, cached=cached),
+        metadata=artifact_metadata(artifact, cached=cached)
+        | ({"champion": dg.MetadataValue.text(champion.reason)} if champion else {}),
         data_version=dg.DataVersion(artifact.digest),
         check_results=checks,
     )

@@ -1,4 +1,4 @@
-"""The shell's door: python -m ml_core list | run | seeds | predict | find-lr | find-batch-size | compare | validate."""
+"""The shell's door: python -m ml_core COMMAND, see `COMMANDS`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ml_core import seeds
+from ml_core import champion, seeds
 from ml_core.artifacts import Artifact, Store
 from ml_core.compare import compare_runs
 from ml_core.errors import UserError
@@ -20,9 +20,11 @@ from ml_core.launch.company import follow, in_company, leading
 from ml_core.launch.rank import own_rank, work
 from ml_core.predict import add_command
 from ml_core.presets import check_preset, choose_settings
+from ml_core.promotion import consider
 from ml_core.stages import Stage, failed_checks, run_stage
 from ml_core.training.interrupt import Interrupted
 
+COMMANDS = "list | run | seeds | champion | predict | find-lr | find-batch-size | compare | validate"
 DONE, CHECK_FAILED, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -82,7 +84,10 @@ def _run_stages(options: argparse.Namespace) -> int:
         made[stage.name] = outcome.artifact
         if not _print_outcome(stage, outcome.artifact, cached=outcome.cached):
             return CHECK_FAILED
-    report = made[stages[-1].name].directory / "report.html"
+    last = made[stages[-1].name]
+    if stages[-1] is family.stages[-1] and (decision := consider(family, last, store)):
+        print(f"champion: {decision.reason}")
+    report = last.directory / "report.html"
     if report.is_file():
         print(f"report: {report}")
     return DONE
@@ -146,9 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     settings.add_argument(
         "--set", action="append", default=[], metavar="STAGE.FIELD=VALUE", help="override one field; repeatable"
     )
-    commands = parser.add_subparsers(
-        required=True, metavar="list | run | seeds | predict | find-lr | find-batch-size | compare | validate"
-    )
+    commands = parser.add_subparsers(required=True, metavar=COMMANDS)
 
     listing = commands.add_parser("list", parents=[data], help="families, stages and their newest artifacts")
     listing.set_defaults(command=list_families)
@@ -164,6 +167,7 @@ def _parser() -> argparse.ArgumentParser:
     running.set_defaults(command=run)
 
     seeds.add_command(commands, data, settings)
+    champion.add_command(commands, data)
     add_command(commands, data)
     add_commands(commands, data, settings)
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
 from ml_core.artifacts import Artifact, Store
 from ml_core.errors import UserError
 from ml_core.families import find_families, get_family
+from ml_core.promotion import champion_of
 from ml_core.stages import Family, Prediction, failed_checks
 from ml_core.summary import Number, Summary
 
 DONE = 0
+CHAMPION, CURRENT = "champion", "current"
 Rows = list[dict[str, Number]]
 
 
@@ -37,7 +40,8 @@ def predict(options: argparse.Namespace, data: argparse.ArgumentParser) -> int:
     values = {name: value for name in fields if (value := getattr(asked, name)) is not None}
     settings = family.predict.settings.parse(values, where=f"predict {family.name}")
     store = Store(asked.data)
-    answer: Summary = family.resolve(family.predict.run)(settings, artifacts_of(family, family.predict.stage, store))
+    artifacts = artifacts_of(family, answering(family, family.predict.stage, store, wanted=asked.artifact), store)
+    answer: Summary = family.resolve(family.predict.run)(settings, artifacts)
     print(answer.headline)
     for title, rows in answer.tables.items():
         if rows:
@@ -47,28 +51,55 @@ def predict(options: argparse.Namespace, data: argparse.ArgumentParser) -> int:
     return DONE
 
 
-def artifacts_of(family: Family, stage: str, store: Store) -> dict[str, Artifact]:
-    """The current artifact of `stage` and all that it was made from, whatever became current since; by stage."""
-    current = store.current(family.name, stage)
-    if current is None:
+def answering(family: Family, stage: str, store: Store, *, wanted: str) -> Artifact:
+    """The artifact of `stage` that answers.
+
+    wanted: champion (the newest where no report was made champion yet), current, or a fingerprint of the stage. Where
+    the champion answers and is not the newest, a line on stderr says so.
+    """
+    newest = store.current(family.name, stage)
+    if newest is None:
         raise UserError(
             f"{family.name}: stage '{stage}' has no artifact below {store.data}; run it first: "
             f"python -m ml_core run {family.name} --until {stage}."
         )
-    found, open_ends = {stage: current}, [current]
-    while open_ends:
-        for name, fingerprint in open_ends.pop().manifest["input_fingerprints"].items():
-            artifact = store.find(family.name, name, fingerprint)
-            if artifact is None:
-                raise UserError(
-                    f"{store.stage_directory(family.name, name)}: artifact {fingerprint}, from which the current "
-                    f"{stage} was made, is gone; run python -m ml_core run {family.name} --until {stage} again."
-                )
-            if name not in found:
-                found[name] = artifact
-                open_ends.append(artifact)
-    for name, artifact in found.items():
-        failed = failed_checks(family[name], artifact)
+    best = champion_of(family, store)
+    if wanted == CURRENT or (wanted == CHAMPION and best is None):
+        return newest
+    if wanted != CHAMPION or best is None:
+        found = store.find(family.name, stage, wanted)
+        if found is None:
+            there = ", ".join(artifact.fingerprint for artifact in store.all(family.name, stage))
+            raise UserError(f"--artifact {wanted}: expected {CHAMPION}, {CURRENT} or one of {stage}'s {there}.")
+        return found
+    behind = {name: artifact for (name, _), artifact in store.ancestors(best).items() if artifact}
+    if stage not in behind:
+        raise UserError(
+            f"{family.name}: the artifact of {stage} behind the champion {best.fingerprint} is gone; take the newest "
+            f"by --artifact {CURRENT}, or run the family again."
+        )
+    if behind[stage].fingerprint != newest.fingerprint:
+        print(
+            f"note: the champion's {stage} {behind[stage].fingerprint} answers, not the newest {newest.fingerprint} "
+            f"(--artifact {CURRENT}); python -m ml_core champion {family.name} says why",
+            file=sys.stderr,
+        )
+    return behind[stage]
+
+
+def artifacts_of(family: Family, artifact: Artifact, store: Store) -> dict[str, Artifact]:
+    """An artifact and all that it was made from, whatever became current since; by stage."""
+    stage = artifact.manifest["stage"]
+    found: dict[str, Artifact] = {}
+    for (name, fingerprint), made in store.ancestors(artifact).items():
+        if made is None:
+            raise UserError(
+                f"{store.stage_directory(family.name, name)}: artifact {fingerprint}, from which the {stage} that was "
+                f"asked was made, is gone; run python -m ml_core run {family.name} --until {stage} again."
+            )
+        found.setdefault(name, made)
+    for name, made in found.items():
+        failed = failed_checks(family[name], made)
         if failed:
             raise UserError(f"{family.name} {name}: {failed[0]}")
     return found
@@ -100,6 +131,12 @@ def _parser(family: Family, prediction: Prediction, data: argparse.ArgumentParse
         shown = "" if field.is_required() or field.default is None else f" ({field.default})"
         text = f"{field.description}{shown}".replace("%", "%%")
         parser.add_argument(f"--{name.replace('_', '-')}", dest=name, metavar=name.upper(), help=text)
+    parser.add_argument(
+        "--artifact",
+        default=CHAMPION,
+        metavar="WHICH",
+        help=f"who answers: {CHAMPION}, {CURRENT} (the newest), or a fingerprint ({CHAMPION})",
+    )
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the answer as a table, all digits")
     return parser
 

@@ -372,6 +372,15 @@ def test_the_last_stage_is_a_report_with_figures_and_finite_metrics(finished: Sm
     assert "data:image/png;base64," in page
 
 
+def test_the_report_has_a_score_with_its_interval(finished: SmallestRun) -> None:
+    """By which a champion is chosen: a model is promoted only where it is better by more than this interval."""
+    numbers = finished.artifacts[finished.family.stages[-1].name].summary.numbers
+    known = [score.metric for score in finished.family.scores if numbers.get(score.metric) is not None]
+    assert known
+    for metric in known:
+        assert numbers[f"{metric}_low"] <= numbers[metric] <= numbers[f"{metric}_high"], metric
+
+
 def test_a_second_run_redoes_nothing(finished: SmallestRun) -> None:
     for stage in finished.family.stages:
         again = finished.run(stage)

@@ -8,8 +8,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from dagster_definitions.definitions import build_definitions
 from dagster_definitions.stage_assets import ACCELERATOR, config_class
 from ml_core.artifacts import Store
+from ml_core.promotion import champion_of
+from ml_core.stages import Score
 from ml_core.training.settings import TrainingSettings
 from tests.dagster.conftest import Run, failure, materialization, materialized, value
 from tests.dagster.letters.family import FAMILY
@@ -199,3 +202,20 @@ def test_settings_that_map_parts_to_numbers_pass_through_dagsters_config() -> No
     rates = {"tx_in": 0.001, "layers.*": 0.1}
     assert job.execute_in_process(run_config={"ops": {"model": {"config": {"learning_rates": rates}}}}).success
     assert list(taken["learning_rates"].items()) == list(rates.items())  # the order counts
+
+
+def test_a_report_says_whether_its_model_became_champion(
+    instance: dg.DagsterInstance, store: Store, text: Path
+) -> None:
+    family = dataclasses.replace(FAMILY, scores=(Score("epochs", higher_is_better=True),))
+    job = build_definitions([family]).resolve_job_def("tiny")
+
+    def champion(epochs: int) -> str:
+        ops = {"tiny_raw": {"config": {"path": str(text)}}, "tiny_model": {"config": {"epochs": epochs}}}
+        return str(value(job.execute_in_process({"ops": ops}, instance=instance), "report", "champion"))
+
+    assert "is champion: there was none before" in champion(1)
+    first = champion_of(family, store)
+    assert "share none of the figures epochs" in champion(2)
+    assert first is not None
+    assert champion_of(family, store).fingerprint == first.fingerprint  # type: ignore[union-attr]

@@ -13,7 +13,7 @@ from ml_core import families
 from ml_core import predict as predict_module
 from ml_core.artifacts import Store
 from ml_core.settings import Settings, setting
-from ml_core.stages import Family, Prediction
+from ml_core.stages import Family, Prediction, Score
 
 ANSWER = """
 
@@ -105,7 +105,7 @@ def test_an_artifact_that_is_gone_is_named(store: Store, text: Path, capsys: pyt
     fingerprint = current.fingerprint
     shutil.rmtree(current.directory.resolve())
     assert ask(store) == 2
-    assert f"artifact {fingerprint}, from which the current double was made, is gone" in capsys.readouterr().err
+    assert f"artifact {fingerprint}, from which the double that was asked was made, is gone" in capsys.readouterr().err
 
 
 def test_the_help_shows_the_familys_own_options(capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,3 +114,26 @@ def test_the_help_shows_the_familys_own_options(capsys: pytest.CaptureFixture[st
     out = capsys.readouterr().out
     assert "Any word, 100 % optional" in out
     assert "Rows (2)" in out
+
+
+def test_the_champion_answers_by_default_and_another_where_it_is_named(
+    asked: Family, store: Store, text: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its report is not better, so the first run's model goes on answering, and a line says so."""
+    scored = dataclasses.replace(asked, scores=(Score("double", higher_is_better=True),))
+    for module in (shell, families, predict_module):
+        monkeypatch.setattr(module, "find_families", lambda: {"tiny": scored})
+    run(store, text)
+    assert "tiny" in capsys.readouterr().out
+    first = store.current("tiny", "double")
+    assert first is not None
+    command = ["run", "tiny", "--data", str(store.data), "--set", f"count.path={text}", "--set", "double.factor=7"]
+    assert shell.main(command) == 0
+    assert "is no champion" in capsys.readouterr().out
+    for options, answer in (([], 10), (["--artifact", "current"], 35), (["--artifact", first.fingerprint], 10)):
+        assert ask(store, *options) == 0
+        said = capsys.readouterr()
+        assert said.out.splitlines()[-1].split() == ["-", str(answer), "5"]
+        assert ("not the newest" in said.err) == (options == [])
+    assert ask(store, "--artifact", "nowhere") == 2
+    assert "--artifact nowhere: expected champion, current or one of double's" in capsys.readouterr().err

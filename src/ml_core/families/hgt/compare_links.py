@@ -74,6 +74,11 @@ def link_figures(known: Evidence, links: Links, *, summary: Summary, settings: R
             one_side = rank_metrics(answers.ranks[:, place])
             summary.numbers |= {f"{prefix}{known.name}.{name}_of_{end}": one_side[name] for name in ("mrr", "hits10")}
     summary.numbers["test.main_relation"] = known.name
+    ours = [by_method[MODEL] for by_method in links.answers.values()]
+    drawn = evaluate.intervals_over_relations(ours, draws=settings.bootstrap_draws, seed=settings.seed)
+    for name, (low, high) in drawn.items():
+        prefix = f"test.mean_over_relations.{name}"
+        summary.numbers |= {f"{prefix}_low": low, f"{prefix}_high": high}
     for method in known.judges:
         means = [evaluate.measure(by_method[method]) for by_method in links.answers.values()]
         prefix = "test" if method == MODEL else f"control.{method}"

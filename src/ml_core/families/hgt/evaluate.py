@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -159,6 +160,16 @@ def intervals(answers: Answers, *, draws: int, seed: int) -> dict[str, tuple[flo
     """95 % intervals over the asked edges, of all that `contributions` has."""
     weights = draw_weights(len(answers.positive), draws=draws, seed=seed)
     return {name: interval(weighted_means(values, weights)) for name, values in contributions(answers).items()}
+
+
+def intervals_over_relations(answers: Sequence[Answers], *, draws: int, seed: int) -> dict[str, tuple[float, float]]:
+    """95 % intervals of the mean over relations, edges resampled within each, of all that `contributions` has."""
+    drawn: dict[str, list[np.ndarray]] = {}
+    for number, each in enumerate(answers):
+        weights = draw_weights(len(each.positive), draws=draws, seed=seed + number)
+        for name, values in contributions(each).items():
+            drawn.setdefault(name, []).append(weighted_means(values, weights))
+    return {name: interval(np.mean(means, axis=0)) for name, means in drawn.items()}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ml_core.families.hgt.model_settings import ModelSettings
 from ml_core.families.hgt.report_settings import ControlsSettings, EmbeddingsSettings, PredictSettings, ReportSettings
 from ml_core.families.hgt.settings import GraphSettings, RawSettings, SplitsSettings
-from ml_core.stages import Check, Family, Prediction, Stage
+from ml_core.stages import Check, Family, Prediction, Score, Stage
 
 RAW = Stage(
     name="raw",
@@ -160,6 +160,7 @@ FAMILY = Family(
         "verdict",
         "train.seconds",
     ),
+    scores=(Score("test.mean_over_relations.mrr", higher_is_better=True),),
     smallest={
         "raw": {"nodes": 600, "communities": 6, "noise": 0.1},
         "graph": {"include_node_types": ["drug", "disease", "gene/protein"]},

@@ -138,9 +138,13 @@ def f1_at_validation_threshold(test: Ring, validation: Ring) -> float:
     return float(f1_score(right, score >= threshold))
 
 
-def top1_interval(ring: Ring, *, method: str, against: str, draws: int, seed: int = 0) -> tuple[float, float]:
-    """95 % interval of the difference in top-1 of two methods, by bootstrap over nuclei."""
-    gain = (_right(ring, method).astype(float) - _right(ring, against)) if len(ring.rows) else np.zeros(0)
+def top1_interval(
+    ring: Ring, *, method: str, against: str | None = None, draws: int, seed: int = 0
+) -> tuple[float, float]:
+    """95 % interval of a method's top-1, or of its difference to another's, by bootstrap over nuclei."""
+    gain = _right(ring, method).astype(float) if len(ring.rows) else np.zeros(0)
+    if against is not None and len(ring.rows):
+        gain -= _right(ring, against)
     nucleus, place = np.unique(ring.truth, return_inverse=True)
     if not len(nucleus):
         return float("nan"), float("nan")

@@ -12,7 +12,7 @@ from ml_core.families.segger.settings import (
     TilesSettings,
     TranscriptsSettings,
 )
-from ml_core.stages import Check, Family, Stage
+from ml_core.stages import Check, Family, Score, Stage
 
 RAW = Stage(
     name="raw",
@@ -178,6 +178,10 @@ FAMILY = Family(
         "truth.cell_f1",
         "baseline.nearest_polygon.truth.transcript_accuracy",
         "train.seconds",
+    ),
+    scores=(
+        Score("biology.mecr_at_95", higher_is_better=False),
+        Score("ring.top1", higher_is_better=True),  # of samples without a reference
     ),
     smallest={
         "raw": {"preset": "hard", "cells": 48, "genes": 40, "cell_types": 3},

@@ -116,6 +116,8 @@ def ring_test(run: StageRun, known: Evidence, *, summary: Summary, settings: Rep
     summary.numbers["ring.f1"] = evaluate.f1_at_validation_threshold(test, parts["validation"])
     low, high = evaluate.top1_interval(test, method=MODEL, against="nearest_polygon", draws=settings.bootstrap_draws)
     summary.numbers |= {"ring.top1_gain_low": low, "ring.top1_gain_high": high}
+    low, high = evaluate.top1_interval(test, method=MODEL, draws=settings.bootstrap_draws)
+    summary.numbers |= {"ring.top1_low": low, "ring.top1_high": high}
     return test
 
 
@@ -149,6 +151,10 @@ def biology_test(
         out = evaluate.biology_at(judge, assignment, AT, of=held_out)
         summary.numbers |= {f"{prefix}{name}_at_95": value for name, value in at.items()}
         summary.numbers |= {f"{prefix}held_out.{name}_at_95": value for name, value in out.items()}
+        for row in curves[method] if method == MODEL else []:
+            if row["share"] == AT:
+                ends = [f"{name}_{end}" for name in at for end in ("low", "high")]
+                summary.numbers |= {f"biology.{end.replace('_', '_at_95_')}": row[end] for end in ends}
     for rival in ("likelihood", "nearest_polygon"):
         ours, theirs = known.assignments[MODEL], known.assignments[rival]
         gains = evaluate.gain_interval(judge, ours, theirs, share=AT, draws=settings.bootstrap_draws)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ml_core.families.sequence.model_settings import EncoderSettings, PredictorSettings
 from ml_core.families.sequence.report_settings import PredictSettings, ReportSettings
 from ml_core.families.sequence.settings import RawSettings, SplitsSettings, TableSettings, UnifracSettings
-from ml_core.stages import Check, Family, Prediction, Stage
+from ml_core.stages import Check, Family, Prediction, Score, Stage
 
 RAW = Stage(
     name="raw",
@@ -176,6 +176,10 @@ FAMILY = Family(
         "baseline.position_majority.masked_accuracy",
         "baseline.nearest_asv.masked_accuracy",
         "split.shared_groups",
+    ),
+    scores=(
+        Score("test.mae", higher_is_better=False),
+        Score("test.auc", higher_is_better=True),
     ),
     smallest={
         "raw": {"subjects": 12, "samples_per_subject": 4, "extra_samples": 8, "asvs": 60, "clades": 8, "reads": 800},

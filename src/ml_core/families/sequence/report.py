@@ -136,12 +136,15 @@ def _test(known: Evidence, said: Said, *, summary: Summary, settings: ReportSett
     summary.numbers |= {f"test.{name}": value for name, value in _measured(known, ours).items()}
     one = {f"test.one_rarefaction.{name}": value for name, value in _measured(known, said.single).items()}
     summary.numbers |= one | {"test.samples": len(known.test)}
+    names, group = np.unique(known.splits.group[known.test].astype(str), return_inverse=True)
+    weights = draw_weights(len(names), draws=settings.bootstrap_draws, seed=settings.seed)[:, group]  # [draws, test]
     if known.classes:
+        chosen = (np.repeat(np.arange(len(known.test)), times.astype(int)) for times in weights)
+        aucs = [class_metrics(ours[rows], known.answer_test[rows])["auc"] for rows in chosen]
+        summary.numbers["test.auc_low"], summary.numbers["test.auc_high"] = interval(np.array(aucs))
         return
     if known.task.interval is not None:
         summary.numbers |= intervals_cover(said, known.answer_test, level=known.task.interval.level)
-    names, group = np.unique(known.splits.group[known.test].astype(str), return_inverse=True)
-    weights = draw_weights(len(names), draws=settings.bootstrap_draws, seed=settings.seed)[:, group]
     drawn = (weights @ np.abs(ours - known.answer_test)) / weights.sum(1)
     summary.numbers["test.mae_low"], summary.numbers["test.mae_high"] = interval(drawn)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ml_core.families.relations.settings import GraphSettings, ModelSettings, ReportSettings
 
-from ml_core.stages import Family, Stage
+from ml_core.stages import Family, Score, Stage
 
 FAMILY = Family(
     name="relations",
@@ -17,6 +17,7 @@ FAMILY = Family(
         Stage("page", ReportSettings, "work:report", "A page.", inputs=("embeddings",)),
     ),
     key_metrics=("accuracy",),
+    scores=(Score("accuracy", higher_is_better=True),),
     smallest={
         "embeddings": {
             "max_epochs": 2,

