@@ -10,6 +10,7 @@ from dagster_definitions.automation import source_asset
 from dagster_definitions.console import console
 from dagster_definitions.executor import stage_executor
 from dagster_definitions.failures import failure_sensor
+from dagster_definitions.leaderboard import LEADERBOARD, leaderboard_asset
 from dagster_definitions.resources import DataRoot
 from dagster_definitions.retraining import new_data_sensor, weekly_schedule
 from dagster_definitions.stage_assets import source_key, stage_asset, stage_key
@@ -27,7 +28,7 @@ def build_definitions(families: Iterable[Family]) -> dg.Definitions:
     stages = [stage_asset(family, stage) for family in families for stage in family.stages]
     sources = [source_asset(family, stage) for family in families for stage in family.stages if stage.observe]
     return dg.Definitions(
-        assets=[*sources, *stages],
+        assets=[*sources, *stages, leaderboard_asset(families)],
         jobs=[*(family_job(family) for family in families), everything_job(families)],
         sensors=[
             *(new_data_sensor(family, stage) for family in families for stage in family.stages if stage.observe),
@@ -42,13 +43,13 @@ def build_definitions(families: Iterable[Family]) -> dg.Definitions:
 
 def everything_job(families: Iterable[Family]) -> dg.UnresolvedAssetJobDefinition:
     """All families, one after the other or side by side as the executor and the pools allow."""
-    keys = [key for family in families for key in _keys(family)]
+    keys = [LEADERBOARD, *(key for family in families for key in _keys(family))]
     return dg.define_asset_job(EVERYTHING, selection=keys, description="Every stage of every family.")
 
 
 def family_job(family: Family) -> dg.UnresolvedAssetJobDefinition:
-    """A family's source observed and all of its stages run, called as the family is."""
-    return dg.define_asset_job(family.name, selection=_keys(family), description=family.description)
+    """A family's source observed, all of its stages run and the leaderboard written, called as the family is."""
+    return dg.define_asset_job(family.name, selection=[*_keys(family), LEADERBOARD], description=family.description)
 
 
 def _keys(family: Family) -> list[dg.AssetKey]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ml_core import champion, seeds
 from ml_core.artifacts import Artifact, Store
-from ml_core.compare import compare_runs
+from ml_core.compare import compare_runs, compared_runs, score_of
 from ml_core.errors import UserError
 from ml_core.families import find_families, get_family
 from ml_core.finders import add_commands
@@ -106,6 +106,13 @@ def compare(options: argparse.Namespace) -> int:
     import pandas as pd
 
     print(pd.DataFrame(rows).set_index("report").T.to_string(na_rep="-"))
+    runs = compared_runs(family, Store(options.data))
+    if score := score_of(family, runs):
+        from ml_core.compare_figure import draw_runs
+
+        path = options.data / "compare" / f"{family.name}.png"
+        draw_runs(path, runs=runs, score=score)
+        print(f"figure: {path}")
     return DONE
 
 

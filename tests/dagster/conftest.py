@@ -72,8 +72,10 @@ def value(result: dg.ExecuteInProcessResult, stage: str, name: str) -> Any:
 
 
 def materialized(result: dg.ExecuteInProcessResult) -> set[str]:
+    """Stages of the tiny family that a run made."""
     events = [event.asset_key for event in result.all_events if event.is_step_materialization]
-    return {key.to_user_string().removeprefix("tiny_") for key in events if key}
+    names = [key.to_user_string() for key in events if key]
+    return {name.removeprefix("tiny_") for name in names if name.startswith("tiny_")}
 
 
 def failure(result: dg.ExecuteInProcessResult, stage: str) -> dg.DagsterEvent:
