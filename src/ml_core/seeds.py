@@ -13,7 +13,7 @@ import yaml
 from ml_core.artifacts import Artifact, Store
 from ml_core.errors import UserError
 from ml_core.families import get_family
-from ml_core.presets import choose_settings, read_preset, with_overrides
+from ml_core.presets import Values, choose_settings, read_preset, with_overrides
 from ml_core.stages import Family, failed_checks, run_stage
 from ml_core.summary import Number
 
@@ -72,6 +72,11 @@ def train_seeds(options: argparse.Namespace) -> int:
     return code
 
 
+def stages_to_seed(family: Family, given: Values) -> list[str]:
+    """Names of the stages that train and whose seed is not among the field values that are given."""
+    return [stage.name for stage in family.stages if stage.trains and "seed" not in given.get(stage.name, {})]
+
+
 def figures(groups: list[list[dict[str, Number]]]) -> list[Row]:
     """One row for each figure of the first run: its values, their mean and the interval of the mean (Student's t).
 
@@ -124,8 +129,7 @@ def _run(
 ) -> tuple[Artifact, list[str]]:
     """The last stage's artifact with this seed, and the sentences of its failed blocking checks."""
     given = with_overrides(read_preset(options.config, family) if options.config else {}, options.set, family)
-    free = [stage.name for stage in family.stages if stage.trains and "seed" not in given.get(stage.name, {})]
-    overrides = [*options.set, *varied, *(f"{stage}.seed={seed}" for stage in free)]
+    overrides = [*options.set, *varied, *(f"{stage}.seed={seed}" for stage in stages_to_seed(family, given))]
     settings = choose_settings(family, family.stages, config=options.config, overrides=overrides)
     made: dict[str, Artifact] = {}
     for stage in family.stages:

@@ -22,6 +22,7 @@ class ModelSettings(Settings):
     epochs: int = setting(3, description="Epochs", unit="epochs", ge=1)
     seconds_per_epoch: float = setting(0.0, description="Length of an epoch", unit="s", ge=0, affects_result=False)
     loss: Literal["mse", "mae"] = setting("mse", description="Loss")
+    seed: int = setting(0, description="Seed", ge=0)
     note: str | None = setting(None, description="Anything")
 
 

@@ -33,7 +33,9 @@ def train(run: StageRun) -> Summary:
                 run.watcher.epoch(row if epoch > 1 else {**row, "val_loss": math.nan})
         except StopAsked as asked:
             raise Interrupted(asked.cause, checkpoint) from None
-    (run.directory / "weights").write_text(f"{run.settings.epochs} epochs of {run.settings.loss}")
+    (run.directory / "weights").write_text(
+        f"{run.settings.epochs} epochs of {run.settings.loss}, seed {run.settings.seed}"
+    )
     (run.directory / "logs" / "tensorboard").mkdir(parents=True)
     (run.directory / "logs" / "tensorboard" / "events").write_text("")
     return Summary(headline=f"{run.settings.epochs} epochs.", numbers={"train.started_after_epoch": start})
