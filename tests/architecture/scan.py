@@ -78,8 +78,10 @@ def unsafe_loads(tree: ast.AST) -> list[str]:
             found.append(f"line {node.lineno}: {called} without weights_only=True")
         if "allow_pickle" in keywords and not _is(keywords["allow_pickle"], False):
             found.append(f"line {node.lineno}: {called} with allow_pickle")
-        if called.endswith("read_pickle"):
+        if called.endswith(("read_pickle", "read_hdf", "jit.load", "yaml.load", "yaml.unsafe_load", "extractall")):
             found.append(f"line {node.lineno}: {called}")
+        if called in ("eval", "exec", "os.system") or _is(keywords.get("shell"), True):
+            found.append(f"line {node.lineno}: {called} runs code")
     return found
 
 

@@ -49,6 +49,13 @@ def test_a_package_is_not_taken_for_another_that_begins_alike() -> None:
         "from torch import load as read\nread(path)",
         "np.load(path, allow_pickle=True)",
         "pd.read_pickle(path)",
+        "pd.read_hdf(path)",
+        "torch.jit.load(path)",
+        "yaml.load(text, Loader=yaml.Loader)",
+        "yaml.unsafe_load(text)",
+        "archive.extractall(folder)",
+        "eval(text)",
+        "subprocess.run(text, shell=True)",
     ],
 )
 def test_unpickling_is_found(source: str) -> None:
@@ -62,6 +69,9 @@ def test_unpickling_is_found(source: str) -> None:
         "np.load(path)",
         "np.load(path, allow_pickle=False)",
         "json.load(file)",
+        "yaml.safe_load(text)",
+        "model.eval()",
+        "archive.extract(member, folder)",
         "import pickle\ntry:\n    read()\nexcept pickle.UnpicklingError:\n    pass",
         "from pickle import UnpicklingError",
     ],

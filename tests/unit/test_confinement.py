@@ -32,7 +32,19 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize(
     "text",
-    ["/etc/passwd", "/nowhere", "~/key", "${ELSEWHERE}/passwd", "data/../secret", "../x", "tests", "{data}/../x"],
+    [
+        "/etc/passwd",
+        "/nowhere",
+        "~/key",
+        "${ELSEWHERE}/passwd",
+        "data/../secret",
+        "../x",
+        "tests",
+        "{data}/../x",
+        "file:///etc/passwd",
+        "FILE:/etc/passwd",
+        "file://localhost/etc/passwd",
+    ],
 )
 @pytest.mark.parametrize("field", ["file", "files", "by_name"])
 def test_a_path_outside_is_refused_wherever_it_stands(data: Path, text: str, field: str) -> None:
@@ -43,7 +55,17 @@ def test_a_path_outside_is_refused_wherever_it_stands(data: Path, text: str, fie
 
 
 @pytest.mark.parametrize(
-    "text", ["{data}/inbox/x.csv", "${HERE}/inbox", "data/inbox", "gene/protein", "https://host/../x", "", "a b"]
+    "text",
+    [
+        "{data}/inbox/x.csv",
+        "${HERE}/inbox",
+        "data/inbox",
+        "gene/protein",
+        "https://host/../x",
+        "",
+        "a b",
+        "file://{data}/x",
+    ],
 )
 def test_paths_inside_and_what_is_no_path_pass(data: Path, text: str) -> None:
     refuse_settings_outside(Named(file=text.replace("{data}", str(data)), source="tests"), data, where="tiny_raw")

