@@ -34,10 +34,20 @@ def test_importing_the_door_loads_neither_torch_nor_a_family() -> None:
     )
 
 
-def test_loading_every_asset_comes_without_torch() -> None:
+def test_the_door_opens_in_three_cpu_seconds() -> None:
+    python(
+        "import resource, dagster_definitions\n"
+        "used = resource.getrusage(resource.RUSAGE_SELF)\n"
+        "seconds = used.ru_utime + used.ru_stime\n"
+        "assert seconds < 3, seconds\n"
+    )
+
+
+@pytest.mark.parametrize("location", ["dagster_definitions", "dagster_definitions.sweeps"])
+def test_loading_every_asset_comes_without_torch(location: str) -> None:
     python(
         "import sys\n"
-        "from dagster_definitions import defs\n"
+        f"from {location} import defs\n"
         "defs().get_repository_def()\n"
         "heavy = {'torch', 'torch_geometric', 'skbio', 'matplotlib'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"

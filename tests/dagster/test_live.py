@@ -52,6 +52,23 @@ def shell(folder: Path, *arguments: str, **more: Any) -> subprocess.CompletedPro
     )
 
 
+def test_nothing_listens_where_another_machine_could_knock(dev: Dev) -> None:
+    """Webserver, daemon and code server, while a run goes on."""
+    run = dev.launch("tiny", config(dev, epochs=402, seconds_per_epoch=0.5))
+    wait_for(lambda: dev.epochs(run, "tiny_model") >= 1, what="an epoch", seconds=90)
+    listening = {
+        (place.laddr.ip, place.laddr.port)
+        for process in psutil.process_iter(["cwd"])
+        if process.info["cwd"] == str(dev.folder)
+        for place in process.net_connections(kind="inet")
+        if place.status == psutil.CONN_LISTEN
+    }
+    dev.terminate(run)
+    wait_for(lambda: dev.status(run) not in ("STARTED", "CANCELING"), what="the end")
+    assert int(dev.url.rsplit(":", 1)[1]) in {port for _, port in listening}
+    assert {ip for ip, _ in listening} <= {"127.0.0.1", "::1"}
+
+
 @pytest.mark.parametrize("executor", [IN_PROCESS, {}], ids=["in_process", "a_process_per_stage"])
 def test_a_run_cancelled_in_the_ui_is_canceled_and_the_next_goes_on(dev: Dev, executor: dict[str, Any]) -> None:
     settings = config(dev, epochs=60 if executor else 61, seconds_per_epoch=0.5)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,8 +16,9 @@ from ml_core.families.segger import report
 from ml_core.families.segger.data import FULL
 from ml_core.families.segger.evaluate import baseline_scores
 from ml_core.families.segger.truth import transcript_accuracy
+from ml_core.stages import StageRun
 from ml_core.summary import Summary
-from tests.unit.families.segger.tiny import Tiny
+from tests.unit.families.segger.tiny import Tiny, tiny_settings
 
 RIVALS = ("nearest_polygon", "nearest_centroid", "likelihood")
 NAMES = [
@@ -164,3 +167,19 @@ def test_without_a_reference_biology_is_not_judged() -> None:
     assert decided(biology__mecr_at_95=float("nan"), biology__contamination_at_95=float("nan"))[
         "biology_baseline_beaten"
     ]
+
+
+def test_a_gene_that_is_called_like_html_is_shown_and_not_run(finished: dict[str, Artifact], tmp_path: Path) -> None:
+    gene = "<script>alert(1)</script>"
+    predictions = tmp_path / "predictions"
+    shutil.copytree(finished["predictions"].directory, predictions)
+    manifest = json.loads((predictions / "manifest.json").read_text())
+    manifest["summary"]["tables"]["Genes unknown to the model"] = [{"gene": gene}]
+    (predictions / "manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "report").mkdir()
+    inputs = {**finished, "predictions": Artifact(predictions)}
+    run = StageRun(tiny_settings("report"), inputs, tmp_path / "report", tmp_path / "work", tmp_path / "cache")
+    report.build(run)
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<script>alert(1)" not in page

@@ -77,3 +77,21 @@ def test_hdf5_of_something_else_is_refused(tmp_path: Path) -> None:
         file["numbers"] = [1]
     with pytest.raises(UserError, match=r"d.h5: is HDF5 without 'order' and 'matrix'"):
         read_distances(tmp_path / "d.h5")
+
+
+class Hostile:
+    """Unpickling it would write a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_code_that_hides_in_an_npy_is_refused_and_does_not_run(tmp_path: Path) -> None:
+    path, trace = tmp_path / "d.npy", tmp_path / "has-run"
+    np.save(path, np.array([[Hostile(trace)]], object), allow_pickle=True)
+    with pytest.raises(UserError, match=r"cannot be read as .npy"):
+        read_distances(path)
+    assert not trace.exists()
