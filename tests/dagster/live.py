@@ -28,6 +28,9 @@ LAUNCH = """mutation($params: ExecutionParams!) {launchRun(executionParams: $par
     ... on RunConfigValidationInvalid {errors {message}}}}"""
 TERMINATE = """mutation($id: String!) {terminateRun(runId: $id, terminatePolicy: SAFE_TERMINATE) {
     __typename ... on TerminateRunFailure {message}}}"""
+START_SENSOR = """mutation($selector: SensorSelector!) {startSensor(sensorSelector: $selector) {
+    __typename ... on PythonError {message}}}"""
+RUNS = """query($job: String!) {runsOrError(filter: {pipelineName: $job}) {... on Runs {results {runId status}}}}"""
 
 
 class Dev:
@@ -44,16 +47,24 @@ class Dev:
         assert "errors" not in answered, answered["errors"]
         return dict(answered["data"])
 
-    def launch(self, job: str, config: dict[str, Any]) -> str:
-        """Start a job; the run's id."""
+    def place(self) -> dict[str, str]:
+        """What every selector begins with: the only repository and its location."""
         (place,) = self.ask("{repositoriesOrError {... on RepositoryConnection {nodes {name location {name}}}}}")[
             "repositoriesOrError"
         ]["nodes"]
-        selector = {
-            "jobName": job,
-            "repositoryName": place["name"],
-            "repositoryLocationName": place["location"]["name"],
-        }
+        return {"repositoryName": place["name"], "repositoryLocationName": place["location"]["name"]}
+
+    def start_sensor(self, name: str) -> None:
+        started = self.ask(START_SENSOR, selector={"sensorName": name, **self.place()})["startSensor"]
+        assert started["__typename"] == "Sensor", started
+
+    def runs(self, job: str) -> list[str]:
+        """Ids of the runs of a job, newest first."""
+        return [run["runId"] for run in self.ask(RUNS, job=job)["runsOrError"]["results"]]
+
+    def launch(self, job: str, config: dict[str, Any]) -> str:
+        """Start a job; the run's id."""
+        selector = {"jobName": job, **self.place()}
         params = {"selector": selector, "runConfigData": config, "mode": "default"}
         launched = self.ask(LAUNCH, params=params)["launchRun"]
         assert launched["__typename"] == "LaunchRunSuccess", launched

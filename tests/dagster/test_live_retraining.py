@@ -1,0 +1,118 @@
+"""In a real `dagster dev`: a dropped file is trained on and judged, the same bytes are not, a failure leaves a line."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ml_core import journal
+from ml_core.artifacts import Store
+from ml_core.families import find_families
+from ml_core.promotion import history_file
+from ml_core.stages import Family, run_stage
+from tests.dagster.live import Dev, dagster_dev, wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+IN_PROCESS = {"execution": {"config": {"in_process": {}}}}
+TWO_LOOKS = 150  # s: a sensor looks every 30 s, and a busy machine is late
+
+
+@pytest.fixture
+def letters(tmp_path: Path) -> Path:
+    """A standing order of the tiny family whose file is not there yet."""
+    (tmp_path / "data" / "retrain").mkdir(parents=True)
+    (tmp_path / "data" / "inbox").mkdir()
+    path = tmp_path / "data" / "inbox" / "text.txt"
+    ops = {"tiny_raw": {"config": {"path": str(path)}}, "tiny_model": {"config": {"epochs": 1}}}
+    (tmp_path / "data" / "retrain" / "tiny.yaml").write_text(yaml.safe_dump({"ops": ops, **IN_PROCESS}))
+    return path
+
+
+def drop(path: Path, content: bytes) -> None:
+    aside = path.with_name(f".{path.name}")
+    aside.write_bytes(content)
+    aside.replace(path)
+
+
+def ended(dev: Dev, job: str, count: int) -> bool:
+    runs = dev.runs(job)
+    return len(runs) == count and dev.status(runs[0]) in ("SUCCESS", "FAILURE")
+
+
+def test_a_dropped_file_runs_the_same_bytes_do_not_and_a_failure_is_written_down(letters: Path, tmp_path: Path) -> None:
+    with dagster_dev(tmp_path, "tests.dagster.letters.definitions") as dev:
+        for sensor in ("tiny_new_data", "failures"):
+            dev.start_sensor(sensor)
+        assert dev.runs("tiny") == []
+        drop(letters, b"first")
+        wait_for(lambda: ended(dev, "tiny", 1), what="a run of the dropped file", seconds=TWO_LOOKS)
+        assert dev.status(dev.runs("tiny")[0]) == "SUCCESS"
+        store = Store(tmp_path / "data")
+        raw = store.current("tiny", "raw")
+        assert raw is not None
+        assert raw.path("text.txt").read_bytes() == b"first"
+
+        drop(letters, b"first")  # the same bytes, another inode
+        order = tmp_path / "data" / "retrain" / "tiny.yaml"
+        config = yaml.safe_load(order.read_text())
+        config["ops"]["tiny_table"] = {"config": {"blocking_passes": False}}
+        wait_for(lambda: same_bytes_seen(dev), what="a look at the same bytes", seconds=TWO_LOOKS)
+        assert len(dev.runs("tiny")) == 1
+
+        order.write_text(yaml.safe_dump(config))
+        drop(letters, b"second")
+        wait_for(lambda: ended(dev, "tiny", 2), what="a run of the changed file", seconds=TWO_LOOKS)
+        failures = tmp_path / "data" / "runs" / "failures.jsonl"
+        wait_for(lambda: len(journal.read(failures)) == 1, what="the line of the failure", seconds=TWO_LOOKS)
+        (row,) = journal.read(failures)
+        assert (row["run"], row["stage"]) == (dev.runs("tiny")[0], "table")
+
+
+TICKS = """query($selector: SensorSelector!) {sensorOrError(sensorSelector: $selector) {... on Sensor {sensorState {
+    ticks(limit: 20) {skipReason}}}}}"""
+
+
+def same_bytes_seen(dev: Dev) -> bool:
+    asked = dev.ask(TICKS, selector={"sensorName": "tiny_new_data", **dev.place()})
+    return any("same bytes" in (tick["skipReason"] or "") for tick in asked["sensorOrError"]["sensorState"]["ticks"])
+
+
+@pytest.mark.parametrize("family", find_families().values(), ids=lambda family: family.name)
+def test_a_file_dropped_for_a_family_ends_in_a_report_and_a_decision(family: Family, tmp_path: Path) -> None:
+    """Its simulator's files, as if they came from an instrument."""
+    data = tmp_path / "data"
+    fields = simulated_files(family, tmp_path / "made")
+    for name, path in fields.items():
+        (data / "inbox" / name).mkdir(parents=True)
+        fields[name] = data / "inbox" / name / path.name
+        shutil.copyfile(path, fields[name].with_name(".aside"))
+    config: dict[str, Any] = {f"{family.name}_{stage}": {"config": dict(of)} for stage, of in family.smallest.items()}
+    config[f"{family.name}_{family.stages[0].name}"] = {
+        "config": {"source": "path", **{name: str(path) for name, path in fields.items()}}
+    }
+    (data / "retrain").mkdir()
+    (data / "retrain" / f"{family.name}.yaml").write_text(yaml.safe_dump({"ops": config, **IN_PROCESS}))
+    with dagster_dev(tmp_path, "dagster_definitions") as dev:
+        dev.start_sensor(f"{family.name}_new_data")
+        for path in fields.values():
+            os.replace(path.with_name(".aside"), path)
+        wait_for(lambda: dev.runs(family.name), what="a run", seconds=TWO_LOOKS)
+        wait_for(lambda: ended(dev, family.name, 1), what="the report", seconds=600)
+        assert dev.status(dev.runs(family.name)[0]) == "SUCCESS", "\n".join(dev.messages(dev.runs(family.name)[0]))
+    (row,) = journal.read(history_file(family, Store(data)))
+    assert row["promoted"]
+
+
+def simulated_files(family: Family, folder: Path) -> dict[str, Path]:
+    """Field of the settings to the simulator's file."""
+    first, store = family.stages[0], Store(folder)
+    settings = first.settings.parse(dict(family.smallest.get(first.name, {})), where=first.name)
+    made = run_stage(family, first, settings=settings, store=store).artifact
+    files = json.loads(made.path("source.json").read_text())["files"]
+    return {name: made.path(file) for name, file in files.items() if name in first.settings.model_fields}
