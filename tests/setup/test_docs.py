@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from dagster_definitions import defs
+from ml_core.families import find_families
+from ml_core.presets import check_preset
 from ml_core.training.settings import TrainingSettings
 
 START = """
@@ -62,7 +65,11 @@ def test_its_blocking_check_stops_the_run(families_folder: Path, tmp_path: Path,
     assert "FAILED gc_plausible: 10.0 %." in result.stdout
 
 
-PAGES = ["README.md", "data/README.md", *(f"docs/{name}.md" for name in ("quickstart", "adding-a-family", "training"))]
+PAGES = [
+    "README.md",
+    "data/README.md",
+    *(f"docs/{name}.md" for name in ("quickstart", "adding-a-family", "retraining", "training")),
+]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -70,6 +77,35 @@ def test_links_between_pages_lead_somewhere(page: str, root: Path) -> None:
     place = root / page
     targets = re.findall(r"\]\(([^)#:]+)\)", place.read_text())
     assert [target for target in targets if not (place.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_config_on_a_page_fits_the_stages(page: str, root: Path, tmp_path: Path) -> None:
+    found = re.findall(r"```yaml\n(.*?)```", (root / page).read_text(), re.DOTALL)
+    for number, text in enumerate(text for text in found if "ops:" in text):
+        (tmp_path / f"{number}.yaml").write_text(text)
+        check_preset(tmp_path / f"{number}.yaml", find_families())
+
+
+def test_what_the_page_on_retraining_names_is_there(root: Path) -> None:
+    """Sensors, schedules, jobs and sweeps, with a family's name put in place of <family>."""
+    page = (root / "docs" / "retraining.md").read_text()
+    repository = defs().get_repository_def()
+    there = {each.name for each in (*repository.sensor_defs, *repository.schedule_defs, *repository.get_all_jobs())}
+    named = set(re.findall(r"^\| (?:job|sensor|schedule) `([^`]+)`", page, re.MULTILINE))
+    assert {name.replace("<family>", "segger") for name in named} <= there
+    started = set(re.findall(r"(?:sensor|schedule) start (\w+)", page))
+    assert started
+    assert started <= there
+
+
+def test_the_score_of_every_family_stands_on_the_page(root: Path) -> None:
+    rows = rows_of_table(root / "docs" / "retraining.md", "The champion")
+    shown = {family: re.findall(r"`([^`]+)`", scores) for family, scores in rows}
+    for family in find_families().values():
+        assert shown[family.name] == [score.metric for score in family.scores]
+        lower = rows[[row[0] for row in rows].index(family.name)][1].count("(lower)")
+        assert lower == sum(not score.higher_is_better for score in family.scores)
 
 
 def test_the_readme_is_short_enough_to_be_read(root: Path) -> None:
