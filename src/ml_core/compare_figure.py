@@ -41,8 +41,8 @@ def _draw_scores(axes: Axes, runs: list[ComparedRun], score: Score) -> None:
         return label if first else f"_{label}"
 
     for place, run in enumerate(runs):
-        for value in run.baselines(score).values():
-            axes.plot(value, place, "|", color=RIVAL, markersize=9, label=once("a baseline"))
+        for rival in run.baselines(score).values():
+            axes.plot(rival, place, "|", color=RIVAL, markersize=9, label=once("a baseline"))
         value, low, high = (run.number(f"{score.metric}{end}") for end in ("", "_low", "_high"))
         if value is None:
             continue
