@@ -139,14 +139,22 @@ def _test(known: Evidence, said: Said, *, summary: Summary, settings: ReportSett
     names, group = np.unique(known.splits.group[known.test].astype(str), return_inverse=True)
     weights = draw_weights(len(names), draws=settings.bootstrap_draws, seed=settings.seed)[:, group]  # [draws, test]
     if known.classes:
-        chosen = (np.repeat(np.arange(len(known.test)), times.astype(int)) for times in weights)
-        aucs = [class_metrics(ours[rows], known.answer_test[rows])["auc"] for rows in chosen]
-        summary.numbers["test.auc_low"], summary.numbers["test.auc_high"] = interval(np.array(aucs))
+        low, high = auc_interval(ours, known.answer_test, weights=weights)
+        summary.numbers |= {"test.auc_low": low, "test.auc_high": high}
         return
     if known.task.interval is not None:
         summary.numbers |= intervals_cover(said, known.answer_test, level=known.task.interval.level)
     drawn = (weights @ np.abs(ours - known.answer_test)) / weights.sum(1)
     summary.numbers["test.mae_low"], summary.numbers["test.mae_high"] = interval(drawn)
+
+
+def auc_interval(chance: np.ndarray, true: np.ndarray, *, weights: np.ndarray) -> tuple[float, float]:
+    """95 % interval of the AUC of chance [n, classes] over resamplings; weights [draws, n]: how often a sample counts.
+
+    Draws that have one class only say nothing of it.
+    """
+    drawn = (np.repeat(np.arange(len(true)), times.astype(int)) for times in weights)
+    return interval(np.array([class_metrics(chance[rows], true[rows])["auc"] for rows in drawn]))
 
 
 def _baselines(known: Evidence, *, summary: Summary, settings: ReportSettings) -> None:
