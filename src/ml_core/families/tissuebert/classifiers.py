@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ml_core.families.tissuebert.baselines import RegionCounts
+from ml_core.families.tissuebert.calibration import alike
 from ml_core.families.tissuebert.hdf5 import Regions
 from ml_core.families.tissuebert.likelihoods import LikelihoodTables, split_counts
 from ml_core.families.tissuebert.scores import accuracy
@@ -18,13 +19,14 @@ from ml_core.families.tissuebert.scores import accuracy
 STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0)  # inverse regularisation that is tried on validation donors
 UNSEEN = -1e6  # score of a tissue without a training sample
 ITERATIONS = 2000
+SMALLEST = 1e-12
 SMOOTHING = 0.5  # of a CpG, added either way to a read's methylated share
 
 
 def prior(tissue: np.ndarray, *, tissues: int, items: int) -> np.ndarray:
     """The training samples' shares as scores [items, tissues], alike for all; tissue [training samples]."""
     shares = np.bincount(tissue, minlength=tissues) / max(len(tissue), 1)
-    return np.tile(np.log(np.maximum(shares, 1e-12)), (items, 1))
+    return np.tile(np.log(np.maximum(shares, SMALLEST)), (items, 1))
 
 
 def naive_bayes(rates: np.ndarray, regions: Regions, rows: np.ndarray) -> np.ndarray:
@@ -55,15 +57,18 @@ class Logistic:
 
     @classmethod
     def fit(
-        cls, train: np.ndarray, true: np.ndarray, *, tissues: int, validation: np.ndarray, known: np.ndarray
+        cls, train: np.ndarray, true: np.ndarray, *, tissues: int, validation: np.ndarray, known: np.ndarray, even: bool
     ) -> Logistic:
-        """Of features train [n, f] with tissues true [n]; its strength is the one that does best on validation [m, f]
-        with tissues known [m], the weakest of several that do. One tissue alone is always named."""
+        """Of features train [n, f] with tissues true [n]; how strong it is, and whether it takes tissues alike, is what
+        does best on validation [m, f] with tissues known [m], `even`: by accuracy with tissues alike. With less than
+        two tissues known the library's defaults."""
+        weight = alike(known, np.ones(len(known))) if even else None
+        choices = [(strength, classes) for classes in ("balanced", None) for strength in STRENGTHS]
         best, reached = None, -1.0
-        for strength in STRENGTHS if len(np.unique(known)) > 1 else (1.0,):
-            regression = LogisticRegression(C=strength, max_iter=ITERATIONS)
+        for strength, classes in choices if len(np.unique(known)) > 1 else [(1.0, None)]:
+            regression = LogisticRegression(C=strength, class_weight=classes, max_iter=ITERATIONS)
             tried = cls(make_pipeline(StandardScaler(), regression).fit(train, true), np.unique(true), tissues)
-            right = accuracy(tried.scores(validation), known) if len(known) else 0.0
+            right = accuracy(tried.scores(validation), known, weight=weight) if len(known) else 0.0
             if best is None or right > reached:
                 best, reached = tried, right
         assert best is not None
@@ -73,7 +78,7 @@ class Logistic:
         """log p [m, tissues] of features [m, f]."""
         found = np.full((len(features), self.tissues), UNSEEN)
         if len(features):
-            found[:, self.classes] = self.model.predict_log_proba(features)
+            found[:, self.classes] = np.log(np.maximum(self.model.predict_proba(features), SMALLEST))
         return found
 
 
@@ -86,12 +91,19 @@ class SampleLogistic:
 
     @classmethod
     def fit(
-        cls, train: RegionCounts, true: np.ndarray, *, tissues: int, validation: RegionCounts, known: np.ndarray
+        cls,
+        train: RegionCounts,
+        true: np.ndarray,
+        *,
+        tissues: int,
+        validation: RegionCounts,
+        known: np.ndarray,
+        even: bool,
     ) -> SampleLogistic:
         """As `Logistic.fit`, of the counts of samples."""
         fill = (train.meth.sum(0) + SMOOTHING) / (train.cov.sum(0) + 2 * SMOOTHING)
         means, others = train.means(fill), validation.means(fill)
-        return cls(Logistic.fit(means, true, tissues=tissues, validation=others, known=known), fill)
+        return cls(Logistic.fit(means, true, tissues=tissues, validation=others, known=known, even=even), fill)
 
     def scores(self, counts: RegionCounts) -> np.ndarray:
         return self.logistic.scores(counts.means(self.fill))

@@ -6,6 +6,7 @@ import numpy as np
 
 from ml_core.families.tissuebert.asked import Known, rows_of
 from ml_core.families.tissuebert.baselines import RegionCounts
+from ml_core.families.tissuebert.calibration import alike
 from ml_core.families.tissuebert.classifiers import SampleLogistic
 from ml_core.families.tissuebert.hdf5 import Regions
 from ml_core.families.tissuebert.levels import METHODS
@@ -21,7 +22,7 @@ Rows = list[dict[str, Number]]
 def at_each_number(known: Known, settings: ReportSettings) -> Rows:
     """A row for each of `pooled_reads` that a test sample has: reads, samples, and each method's sample accuracy.
 
-    Logistic regression learns from training samples with as many reads.
+    Tissues count alike. Logistic regression learns from training samples with as many reads.
     """
     rows: Rows = []
     for reads in settings.pooled_reads:
@@ -30,10 +31,12 @@ def at_each_number(known: Known, settings: ReportSettings) -> Rows:
             continue
         true = known.regions.tissue_of_sample[owner]
         place = np.searchsorted(known.test.rows, drawn)
+        even = alike(true, np.ones(len(true)))
         row: dict[str, Number] = {"reads": reads, "samples": len(np.unique(owner))}
         for name in METHODS:
-            row[name] = accuracy(np.stack([known.test.said[name][each].sum(0) for each in place]), true)
-        rows.append(row | {"logistic": accuracy(_logistic(known, owner, drawn, reads=reads, settings=settings), true)})
+            row[name] = accuracy(np.stack([known.test.said[name][each].sum(0) for each in place]), true, weight=even)
+        said = _logistic(known, owner, drawn, reads=reads, settings=settings)
+        rows.append(row | {"logistic": accuracy(said, true, weight=even)})
     return rows
 
 
@@ -79,5 +82,5 @@ def _logistic(
     (train, true), (validation, judged) = sides["train"], sides["validation"]
     if len(np.unique(true)) < 2:
         return np.zeros((len(owner), known.tissues))
-    fitted = SampleLogistic.fit(train, true, tissues=known.tissues, validation=validation, known=judged)
+    fitted = SampleLogistic.fit(train, true, tissues=known.tissues, validation=validation, known=judged, even=True)
     return fitted.scores(counts_of(regions, drawn))

@@ -98,6 +98,7 @@ def samples(known: Known, settings: ReportSettings) -> dict[str, Number]:
         tissues=known.tissues,
         validation=count_regions(known.regions, known.validation.samples),
         known=known.regions.tissue_of_sample[known.validation.samples],
+        even=False,
     )
     said = logistic.scores(count_regions(known.regions, asked.samples))
     numbers["baseline.logistic.sample_accuracy"] = accuracy(said, true)

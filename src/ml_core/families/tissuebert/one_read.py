@@ -29,6 +29,7 @@ def one_read(known: Known, settings: ReportSettings) -> dict[str, Number]:
         tissues=2,
         validation=read_features(known.regions, known.validation.rows),
         known=known.validation.true,
+        even=False,
     )
     said = {
         "test": asked.heads[known.head],

@@ -91,7 +91,7 @@ def _key_figures(summary: Summary, *, given: bool) -> list[KeyFigure]:
 
 def _single_reads(summary: Summary) -> list[Section]:
     numbers = summary.numbers
-    if "test.read_auc" not in numbers:
+    if "test.read_auc_lead" not in numbers:
         return []
     rows: list[dict[str, Number]] = [
         {"method": label, "accuracy": numbers[f"{name}.read_accuracy"], "AUC": numbers[f"{name}.read_auc"]}
@@ -131,7 +131,7 @@ def _levels(summary: Summary, *, known: Known) -> Section:
         Table(rows, "Share named rightly"),
         Table(
             summary.tables.get("Samples of few reads", []),
-            "Share of samples named rightly when only so many reads are known",
+            "Share of samples named rightly, tissues alike, when only so many reads are known",
         ),
     ]
     return Section("Samples, regions, reads", text, tables, _figures(summary, "Levels", "Samples of few reads"))

@@ -45,6 +45,7 @@ def build(run: StageRun) -> Summary:
     if known.splits.given:
         summary.numbers |= one_read(known, settings)
     else:
+        summary.numbers |= {"test.read_auc": None, "baseline.logistic.read_auc": None}
         _few_reads(known, settings, summary)
     _ablation(run, known, summary)
     summary.tables["Tissues"] = levels.tissue_table(known)
