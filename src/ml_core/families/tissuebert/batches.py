@@ -40,7 +40,7 @@ class Reads:
 
 @dataclass(frozen=True)
 class Bags:
-    """Bags of reads of one sample each. **Shapes**, n reads in b bags: weight [n] float32, how many reads alike a row
+    """Bags of reads of one sample each. **Shapes**, n reads in b bags: weight [n] int64, how many reads alike a row
     stands for; bag [n] int64, ascending; tissue [b] int64; sample [b] int64."""
 
     reads: Reads
@@ -134,7 +134,7 @@ class TrainingBags:
         reads = self.maker.make(flat, log_rates=log_rates, hidden=self._hidden(indices, seed=seed, epoch=epoch))
         return Bags(
             reads,
-            weight=torch.ones(len(flat)),
+            weight=torch.ones(len(flat), dtype=torch.int64),
             bag=torch.from_numpy(np.repeat(np.arange(len(indices)), self.bag_reads)),
             tissue=torch.from_numpy(regions.tissue_of_sample[sample]),
             sample=torch.from_numpy(np.asarray(sample, np.int64)),
@@ -174,7 +174,7 @@ class FixedBags:
         sample = regions.row_sample[[part[0] for part in parts]].astype(np.int64)
         return Bags(
             self.maker.make(rows, log_rates=self.tables.whole(regions.row_region[rows])),
-            weight=torch.from_numpy(np.maximum(regions.row_count[rows], 1).astype(np.float32)),
+            weight=torch.from_numpy(np.maximum(regions.row_count[rows], 1).astype(np.int64)),
             bag=torch.from_numpy(np.repeat(np.arange(len(parts)), [len(part) for part in parts])),
             tissue=torch.from_numpy(regions.tissue_of_sample[sample]),
             sample=torch.from_numpy(sample),
