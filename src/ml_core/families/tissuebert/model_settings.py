@@ -41,8 +41,8 @@ class ModelSettings(TrainingSettings):
         "cpu_small",
         description="Sizes: cpu_small reads the CpGs with 2 layers of width 64, full all 150 bases with 6 of width 512",
     )
-    places: Literal["bases", "cpgs"] | None = setting(
-        None, description=f"What the transformer reads, every base of a window or its CpGs only; {PROFILE}"
+    places: Literal["profile", "bases", "cpgs"] = setting(
+        "profile", description="What the transformer reads: as the profile has it, every base, or the CpGs only"
     )
     dim: int | None = setting(None, description=f"Width; {PROFILE}", unit="channels", ge=4)
     layers: int | None = setting(None, description=f"Layers; {PROFILE}", ge=0)
@@ -120,7 +120,7 @@ class ModelSettings(TrainingSettings):
         """The profile's sizes with those laid over them that are given."""
         profile = PROFILES[self.profile]
         return Sizes(
-            places=self.places or profile.places,
+            places=profile.places if self.places == "profile" else self.places,
             dim=profile.dim if self.dim is None else self.dim,
             layers=profile.layers if self.layers is None else self.layers,
             heads=profile.heads if self.heads is None else self.heads,
