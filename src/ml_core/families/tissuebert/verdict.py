@@ -47,14 +47,12 @@ def lost(numbers: Mapping[str, Number]) -> list[Comparison]:
 
 
 def comparisons(numbers: Mapping[str, Number]) -> Iterator[Comparison]:
-    """Of single reads where the data are tables of reads, else of samples and of samples of few reads; of mixtures."""
+    """Of single reads where the data are tables of reads; else of samples, of samples of few reads and of mixtures."""
     if "test.read_auc_lead" in numbers:
         for metric, what in OF_READS.items():
             yield from _best(numbers, READS, what, f"test.{metric}", f"baseline.{{}}.{metric}", CLASSIFIERS)
-    else:
-        yield from _best(
-            numbers, SAMPLES, "samples", "test.sample_accuracy", "baseline.{}.sample_accuracy", CLASSIFIERS
-        )
+        return
+    yield from _best(numbers, SAMPLES, "samples", "test.sample_accuracy", "baseline.{}.sample_accuracy", CLASSIFIERS)
     for name in numbers:
         if found := OF_FEW_READS.fullmatch(name):
             rivals = f"baseline.{{}}.{found[1]}.sample_accuracy"
