@@ -40,6 +40,7 @@ def answer(settings: PredictSettings, artifacts: Mapping[str, Artifact]) -> Summ
     A sample that does not pass the gate has no proportions, but the reasons. UserError where the sample or a file to be
     written is not as it should be.
     """
+    figure, table = _place(settings.figure, option="figure"), _place(settings.contributions, option="contributions")
     regions = open_regions(artifacts["regions"].directory / FILE)
     learnt = load_learnt(artifacts["mixtures"].directory, regions.regions)
     chosen = RegionsSettings.parse(artifacts["regions"].manifest["settings"], where="the artifact of regions")
@@ -65,7 +66,10 @@ def answer(settings: PredictSettings, artifacts: Mapping[str, Artifact]) -> Summ
         **looked_at,
         "Regions that say most": region_rows(said, regions, tissues=how.tables.tissues, count=settings.shown_regions),
     }
-    _write(settings, said=said, regions=regions, tissues=how.tables.tissues, rows=tables["Proportions"])
+    if table is not None:
+        _write_contributions(table, said=said, regions=regions, tissues=how.tables.tissues)
+    if figure is not None:
+        draw_proportions(figure, rows=tables["Proportions"])
     return Summary(headline=_headline(path.name, found, reads, depth, tables["Proportions"]), tables=tables)
 
 
@@ -125,19 +129,16 @@ def _headline(name: str, found: Estimate, reads: Reads, depth: float, rows: Rows
     )
 
 
-def _write(settings: PredictSettings, *, said: np.ndarray, regions: Regions, tissues: list[str], rows: Rows) -> None:
-    """The files that were asked for."""
-    if settings.contributions is not None:
-        path = _place(settings.contributions, option="contributions")
-        frame = pd.concat(
-            [regions.regions[["chromosome", "start", "end", "target"]], pd.DataFrame(said, columns=tissues)], axis=1
-        )
-        frame.to_csv(path, sep="\t", index=False)
-    if settings.figure is not None:
-        draw_proportions(_place(settings.figure, option="figure"), rows=rows)
+def _write_contributions(path: Path, *, said: np.ndarray, regions: Regions, tissues: list[str]) -> None:
+    """A row for each region: where it is, whose marker, and what it says for each tissue; said [regions, tissues]."""
+    places = regions.regions[["chromosome", "start", "end", "target"]]
+    pd.concat([places, pd.DataFrame(said, columns=tissues)], axis=1).to_csv(path, sep="\t", index=False)
 
 
-def _place(name: str, *, option: str) -> Path:
+def _place(name: str | None, *, option: str) -> Path | None:
+    """Where a file goes, if one was asked for; UserError where there is no such folder."""
+    if name is None:
+        return None
     path = Path(name).expanduser()
     if not path.parent.is_dir():
         raise UserError(f"--{option} {path}: its folder does not exist, expected one to write into; make it first.")
