@@ -74,7 +74,7 @@ def measure(folder: Path, *, samples: int, regions: int, peer_items: int) -> Spe
     rng = np.random.default_rng(1)
     ours = ours_per_second(opened, rng=rng, batches=200)
     theirs = peer_per_second(peer, opened, rng=rng, items=peer_items)
-    return Speeds(len(opened), ours, theirs, loader_per_second(opened, batches=60))
+    return Speeds(len(opened), ours, theirs, loader_per_second(opened, batches=200))
 
 
 def made(regions: int, sample: int) -> Rows:
