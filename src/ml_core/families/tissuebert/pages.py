@@ -100,7 +100,7 @@ def _single_reads(summary: Summary) -> list[Section]:
         f"{numbers['test.reads']} test reads, each by itself. The model is "
         f"{_show(numbers['test.read_accuracy_lead'])} ahead in accuracy (standard error "
         f"{_show(numbers['test.read_accuracy_lead_se'])}) and {_show(numbers['test.read_auc_lead'])} in AUC "
-        f"({_show(numbers['test.read_auc_lead_se'])}); a difference within its standard error is a tie. Both learn "
+        f"({_show(numbers['test.read_auc_lead_se'])}); a difference within twice its error is a tie. Both learn "
         "from the same reads; logistic regression sees a read's methylated share and which region it lies in. The "
         f"model's answer is that of its {numbers['test.read_head']} head, which does better on validation reads."
     )

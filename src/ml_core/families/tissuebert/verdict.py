@@ -11,6 +11,7 @@ from ml_core.summary import Number
 OF_MIXTURES = re.compile(r"mixtures\.(depth_(\d+))\.mae")
 OF_FEW_READS = re.compile(r"test\.(reads_(\d+))\.sample_accuracy")
 NAMES = {"logistic": "logistic regression", "naive_bayes": "naive Bayes", "nnls": "NNLS", "em": "EM"}
+TIE = 2.0  # standard errors within which a difference is one
 SAMPLES, FEW, READS, MIXTURES = "samples", "samples of few reads", "reads", "mixtures"
 OF_READS = {"read_accuracy": "single reads", "read_auc": "single reads, by AUC"}
 CLASSIFIERS, ESTIMATORS = ("logistic", "naive_bayes"), ("nnls", "em")
@@ -37,7 +38,7 @@ class Comparison:
         shown = f"{self.baseline} at {self.what} ({self.theirs:.4g}, the model {self.ours:.4g}"
         if self.error is None:
             return f"{shown})"
-        tie = ": a tie" if abs(self.ours - self.theirs) <= self.error else ""
+        tie = ": a tie" if abs(self.ours - self.theirs) <= TIE * self.error else ""
         return f"{shown}, standard error of the difference {self.error:.2g}{tie})"
 
 

@@ -56,7 +56,7 @@ def test_what_was_not_measured_is_not_compared() -> None:
     assert lost(NUMBERS | {"test.sample_accuracy": float("nan")}) == []
 
 
-def test_tables_of_reads_are_compared_by_read_and_a_lead_within_its_error_is_a_tie() -> None:
+def test_tables_of_reads_are_compared_by_read_and_a_lead_within_twice_its_error_is_a_tie() -> None:
     found = headline(Summary(numbers=NUMBERS | OF_READS | {"mixtures.depth_5.mae": 1.0}), given=True)
     assert found.startswith("A baseline is better: logistic regression at single reads (0.925, the model 0.92")
     assert "standard error of the difference 0.007: a tie" in found
