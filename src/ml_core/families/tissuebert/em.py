@@ -20,6 +20,7 @@ FLOOR = 1e-12
 STARTS = (0.03, 0.2)  # of the unknown share
 SMALLEST_START = 1e-4
 NOTHING = 1e-6  # a smaller share is none
+FLAT = 1.0
 TOLERANCE = 1e-4
 
 
@@ -54,16 +55,15 @@ def deconvolve(
     An unknown share of 0 is a fixed point of the iteration, so that it starts from several and keeps the likeliest.
     """
     prior = np.log(np.maximum(states, FLOOR))
-    known = explain(evidence.likelihood, evidence.weight[:, None], concentration=concentration)[0]
+    of_tissues = pseudo_reads(evidence.likelihood.shape[1], concentration=concentration)
+    known = explain(evidence.likelihood, evidence.weight[:, None], pseudo=of_tissues[:-1])[0]
     best = Mixture(known, 0.0, states, objective(evidence, np.append(known, 0.0), prior)[0])
     for share in STARTS if unknown else ():
         found = np.append(known * (1 - share), share)
         for _ in range(rounds):
             before = found
             _, likelihood, weight = expand(evidence, objective(evidence, found, prior)[1])
-            found = explain(likelihood, weight[:, None], start=found[None], concentration=concentration, iterations=60)[
-                0
-            ]
+            found = explain(likelihood, weight[:, None], start=found[None], pseudo=of_tissues, iterations=60)[0]
             if np.abs(found - before).max() < TOLERANCE:
                 break
         value, turned = objective(evidence, found, prior)
@@ -92,17 +92,23 @@ def expand(evidence: Evidence, states: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return row, likelihood, evidence.weight[row] * share[row, state]
 
 
+def pseudo_reads(tissues: int, *, concentration: float) -> np.ndarray:
+    """Dirichlet prior [tissues + 1]: the same for each tissue, and a flat one for the unknown, which is to be found as
+    often as it is there."""
+    return np.append(np.full(tissues, concentration), FLAT)
+
+
 def explain(
     likelihood: np.ndarray,
     weight: np.ndarray,
     *,
-    concentration: float,
+    pseudo: np.ndarray,
     start: np.ndarray | None = None,
     iterations: int = 400,
     tolerance: float = 1e-6,
 ) -> np.ndarray:
-    """Shares [draws, tissues] of the reads that are laid to each tissue, under a Dirichlet prior: likelihood
-    [m, tissues], weight [m, draws].
+    """Shares [draws, tissues] of the reads that are laid to each tissue, under a Dirichlet prior `pseudo` [tissues]:
+    likelihood [m, tissues], weight [m, draws].
 
     Variational Bayes (Blei, Ng and Jordan, 2003; a mixture with known components): a tissue with few reads yields to
     those with many as far as the prior asks for it. The most probable proportions would not do: with a concentration
@@ -112,7 +118,7 @@ def explain(
     total = weight.sum(0)[:, None]
     x = np.full((draws, tissues), 1 / tissues) if start is None else np.maximum(start, SMALLEST_START)
     for _ in range(iterations):
-        rate = np.exp(digamma(x * total + concentration) - np.log(total)).astype(likelihood.dtype)
+        rate = np.exp(digamma(x * total + pseudo) - np.log(total)).astype(likelihood.dtype)
         new = rate * ((weight / np.maximum(likelihood @ rate.T, FLOOR)).T @ likelihood)
         new = new / np.maximum(new.sum(1, keepdims=True), FLOOR)
         change = np.abs(new - x).max()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ml_core.families.tissuebert.em import Mixture, expand, explain
+from ml_core.families.tissuebert.em import Mixture, expand, explain, pseudo_reads
 from ml_core.families.tissuebert.evidence import Evidence
 from ml_core.metrics.bootstrap import draw_weights
 
@@ -26,11 +26,11 @@ def bootstrap(
     likelihood = likelihood.astype(np.float32)
     drawn = (weights[:, evidence.region[row]].T * weight[:, None]).astype(np.float32)
     start = np.tile(np.maximum(mixture.whole, 1e-4), (draws, 1)).astype(np.float32)
-    how = {"concentration": concentration, "iterations": ITERATIONS}
+    pseudo = pseudo_reads(evidence.likelihood.shape[1], concentration=concentration)
     if mixture.unknown == 0:
-        known = explain(likelihood[:, :-1], drawn, start=start[:, :-1], **how)
+        known = explain(likelihood[:, :-1], drawn, start=start[:, :-1], pseudo=pseudo[:-1], iterations=ITERATIONS)
         return np.column_stack([known, np.zeros(draws, np.float32)])
-    return explain(likelihood, drawn, start=start, **how)
+    return explain(likelihood, drawn, start=start, pseudo=pseudo, iterations=ITERATIONS)
 
 
 def standard_errors(evidence: Evidence, mixture: Mixture) -> np.ndarray:
