@@ -20,7 +20,7 @@ FLOOR = 1e-12
 STARTS = (0.03, 0.2)  # of the unknown share
 SMALLEST_START = 1e-4
 NOTHING = 1e-6  # a smaller share is none
-FLAT = 1.0
+JEFFREYS = 0.5  # a Dirichlet prior that leaves a share where the reads see it
 TOLERANCE = 1e-4
 
 
@@ -63,7 +63,7 @@ def deconvolve(
         for _ in range(rounds):
             before = found
             _, likelihood, weight = expand(evidence, objective(evidence, found, prior)[1])
-            found = explain(likelihood, weight[:, None], start=found[None], pseudo=of_tissues, iterations=60)[0]
+            found = explain(likelihood, weight[:, None], start=found[None], pseudo=of_tissues, iterations=30)[0]
             if np.abs(found - before).max() < TOLERANCE:
                 break
         value, turned = objective(evidence, found, prior)
@@ -93,7 +93,7 @@ def expand(evidence: Evidence, states: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def pseudo_reads(tissues: int, *, concentration: float) -> np.ndarray:
-    """Dirichlet prior [tissues + 1]: the same for each tissue, and a flat one for the unknown, which is to be found as
+    """Dirichlet prior [tissues + 1]: the same for each tissue, and Jeffreys' for the unknown, which is to be found as
     often as it is there."""
     return np.append(np.full(tissues, concentration), FLAT)
 
@@ -105,7 +105,7 @@ def explain(
     pseudo: np.ndarray,
     start: np.ndarray | None = None,
     iterations: int = 400,
-    tolerance: float = 1e-6,
+    tolerance: float = 1e-5,
 ) -> np.ndarray:
     """Shares [draws, tissues] of the reads that are laid to each tissue, under a Dirichlet prior `pseudo` [tissues]:
     likelihood [m, tissues], weight [m, draws].

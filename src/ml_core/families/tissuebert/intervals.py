@@ -13,9 +13,7 @@ WIDENINGS = np.round(np.arange(0.5, 4.01, 0.05), 2)
 ITERATIONS = 60
 
 
-def bootstrap(
-    evidence: Evidence, mixture: Mixture, *, concentration: float, draws: int, seed: int
-) -> np.ndarray:
+def bootstrap(evidence: Evidence, mixture: Mixture, *, concentration: float, draws: int, seed: int) -> np.ndarray:
     """Proportions [draws, tissues + 1] (the unknown one last) of samples whose regions are drawn with replacement.
 
     Donors differ region by region, so that this holds their differences as well as the noise of reads. What the unknown

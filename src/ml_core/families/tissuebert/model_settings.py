@@ -87,11 +87,16 @@ class ModelSettings(TrainingSettings):
     )
 
     # ---- losses; one of 0 is left out
-    tissue_weight: float = setting(1.0, description="Factor of the cross entropy of the tissue head, by read", ge=0)
+    tissue_weight: float = setting(
+        0.0,
+        description="Factor of the cross entropy of the tissue head, by read; 0: no such loss, for single reads tell "
+        "so little that it only disturbs what bags teach",
+        ge=0,
+    )
     label_smoothing: float = setting(0.1, description="Label smoothing of the tissue head", ge=0, lt=1)
     likelihood_weight: float = setting(1.0, description="Factor of the cross entropy of the likelihoods, by read", ge=0)
     bag_weight: float = setting(
-        0.1, description="Factor of the cross entropy of the likelihoods summed over a bag", ge=0
+        1.0, description="Factor of the cross entropy of the likelihoods summed over a bag", ge=0
     )
 
     # ---- training
