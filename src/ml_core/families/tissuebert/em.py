@@ -95,7 +95,7 @@ def expand(evidence: Evidence, states: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def pseudo_reads(tissues: int, *, concentration: float) -> np.ndarray:
     """Dirichlet prior [tissues + 1]: the same for each tissue, and Jeffreys' for the unknown, which is to be found as
     often as it is there."""
-    return np.append(np.full(tissues, concentration), FLAT)
+    return np.append(np.full(tissues, concentration), JEFFREYS)
 
 
 def explain(
