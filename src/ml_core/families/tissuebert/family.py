@@ -222,6 +222,7 @@ FAMILY = Family(
             "feed_dim": 32,
             "region_rank": 8,
             "bag_reads": 3,
+            "tissue_weight": 1.0,
             "label_smoothing": 0.0,
             "learning_rate": 0.01,
             "batch_size": 4,
@@ -231,6 +232,7 @@ FAMILY = Family(
         },
         "mixtures": {
             "depths": [5],
+            "concentrations": [0.1],
             "cfdna": 2,
             "dirichlet": 1,
             "validation": 2,

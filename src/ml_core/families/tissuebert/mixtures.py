@@ -91,7 +91,7 @@ def prepare(regions: Regions, splits: DonorSplits, *, settings: MixturesSettings
 
 def _measured(run: StageRun, study: Study, found: pd.DataFrame, *, groups: np.ndarray, summary: Summary) -> None:
     settings, tissues = study.settings, study.tables.tissues
-    seen, lost = detection(study), missing(study)
+    seen, lost = detection(study), missing(study, groups=groups)
     for name, frame in (("mixtures", found), ("detection", seen), ("missing", lost)):
         frame.to_parquet(run.directory / f"{name}.parquet", index=False)
     errors = error_by_depth(found, groups=groups)

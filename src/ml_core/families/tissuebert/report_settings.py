@@ -16,9 +16,9 @@ class MixturesSettings(Settings):
         "auto takes what does best on mixtures of validation donors, at each depth",
     )
     concentrations: list[float] = setting(
-        [1.0, 0.8, 0.6],
+        [0.2, 0.05],
         description="Dirichlet priors over tissues that are tried on validation donors, at each depth; below 1 prefers "
-        "few tissues",
+        "few tissues; the unknown one's stays at 0.5",
     )
     donor_correlation: float = setting(
         0.02,
@@ -50,9 +50,9 @@ class MixturesSettings(Settings):
         [0.0, 0.05, 0.1, 0.2, 0.3], description="Shares of a tissue that is then taken out of the reference"
     )
     missing_depth: int = setting(30, description="Mean reads in a region of these", unit="reads", ge=1)
-    missing_repeats: int = setting(8, description="Mixtures for each of these shares, another tissue in each", ge=1)
+    missing_repeats: int = setting(16, description="Mixtures for each of these shares, another tissue in each", ge=1)
     group_share: float = setting(
-        0.05, description="Tissues between which so much of a sample can move unseen are one group", gt=0, lt=1
+        0.1, description="Tissues between which so much of a sample can move unseen are one group", gt=0, lt=1
     )
     group_depth: int = setting(30, description="... at so many reads in a region", unit="reads", ge=1)
     bootstrap_draws: int = setting(80, description="Resamplings of the regions behind each interval", ge=20)

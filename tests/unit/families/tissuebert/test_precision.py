@@ -21,6 +21,7 @@ def test_bf16_and_fp32_agree_within_noise(tmp_path: Path) -> None:
     for precision in ("fp32", "bf16"):
         settings = ModelSettings(
             precision=precision,
+            tissue_weight=1.0,
             dim=32,
             layers=2,
             heads=2,

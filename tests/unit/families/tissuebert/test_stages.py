@@ -99,6 +99,25 @@ def test_chosen_regions_tell_more_than_those_left_out(tmp_path: Path) -> None:
     assert (target[few.regions["start_cpg"]] != "").mean() > (target != "").mean()
 
 
+def test_a_panel_knows_its_targets_from_the_atlas_beside_it(tmp_path: Path) -> None:
+    """Only what a region tells is taken: another panel, or other fractions, change nothing of the rest."""
+    made = run_data_stages(tmp_path / "data", until="panel")
+    raw, panel = files_of(made["raw"].directory), load_panel(made["panel"].directory)
+    atlas = pd.read_csv(raw.files["atlas"], sep="\t").set_index("startCpG").fillna({"target": "", "direction": ""})
+    assert (panel.regions["target"] != "").mean() > 0.7
+    for name in ("target", "direction"):
+        assert panel.regions[name].tolist() == atlas[name][panel.regions["start_cpg"]].tolist()
+    folder = copied(made["raw"], tmp_path / "mine")
+    given = {name: str(folder / raw.files[name].name) for name in ("samples", "panel", "fasta")}
+    alone = load_panel(
+        run_data_stages(tmp_path / "alone", until="panel", raw={"source": "path", "build": "simulated", **given})[
+            "panel"
+        ].directory
+    )
+    assert set(alone.regions["target"]) == {""}
+    np.testing.assert_array_equal(alone.information, panel.information)
+
+
 def copied(artifact: Artifact, folder: Path) -> Path:
     """The files of a raw stage in a folder of the user's."""
     raw = files_of(artifact.directory)
