@@ -109,14 +109,14 @@ def _single_reads(summary: Summary) -> list[Section]:
 
 def _levels(summary: Summary, *, known: Known) -> Section:
     numbers = summary.numbers
-    rows = [
+    rows: list[dict[str, Number]] = [
         {
             "method": label,
             **{level: numbers.get(f"{name}.{level}_accuracy") for level in ("sample", "region", "read")},
         }
         for name, label in METHODS.items()
     ]
-    best = {"method": "best possible guess", "sample": None}
+    best: dict[str, Number] = {"method": "best possible guess", "sample": None}
     rows.append(best | {level: numbers[f"test.{level}_ceiling"] for level in ("region", "read")})
     text = (
         "A read or a region tells next to nothing of its tissue, and no method can do better there than the last row "
