@@ -35,8 +35,8 @@ def draw_levels(path: Path, *, numbers: Mapping[str, Number]) -> None:
     ceilings = [(place, numbers.get(f"test.{level}_ceiling")) for place, level in enumerate(LEVELS[:2])]
     for place, value in ceilings:
         if isinstance(value, float):
-            label = "best possible guess" if place == 0 else None
-            axes.hlines(value, place - 0.35, place + 0.35, color=FAINT, linestyle=":", label=label)
+            name = "best possible guess" if place == 0 else None
+            axes.hlines(value, place - 0.35, place + 0.35, color=FAINT, linestyle=":", label=name)
     axes.set_xticks(range(len(LEVELS)), ["one read", "a region of a sample", "a sample"])
     axes.set(ylim=(-0.02, 1.02), xlim=(-0.5, 2.5), ylabel="share named rightly")
     axes.legend(frameon=False, fontsize=8, loc="upper left")
