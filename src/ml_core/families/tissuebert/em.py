@@ -1,10 +1,9 @@
-"""Proportions of tissues in a sample, by expectation maximisation over its reads, with one tissue that nobody knows.
+"""Proportions of tissues in a sample, by iteration over its reads, with one tissue that nobody knows.
 
 A read comes from tissue t with chance pi_t, or with chance u from an unknown tissue. What the unknown one is in a
 region is not known either: most regions look in it as they do on average (a marker of one tissue is none of another),
 some are turned to unmethylated or methylated. The turned regions are found together with the proportions: a tissue
-that the
-reference lacks shows itself where it differs from all known ones, and as what is missing from their markers.
+that the reference lacks shows itself where it differs from all known ones, and as what is missing from their markers.
 """
 
 from __future__ import annotations

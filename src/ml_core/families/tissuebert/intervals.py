@@ -9,7 +9,7 @@ from ml_core.families.tissuebert.evidence import Evidence
 from ml_core.metrics.bootstrap import draw_weights
 
 LEVEL = 0.95
-WIDENINGS = np.round(np.arange(0.5, 4.01, 0.05), 2)
+WIDENINGS = np.round(np.arange(0.5, 8.01, 0.05), 2)
 ITERATIONS = 60
 
 
