@@ -27,7 +27,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: FAMILY := $(or $(FAMILY),segger)
-demo: set-up ## read real data, train Segger (or FAMILY=hgt, sequence) on it and write the report, all through Dagster
+demo: set-up ## read real data, train Segger (or FAMILY=hgt, sequence, tissuebert) on it and write the report, all through Dagster
 	$(PY) -m dagster asset materialize --select 'group:$(FAMILY)' -m dagster_definitions --config configs/demo.yaml
 	@echo
 	@echo "The report:  $(CURDIR)/data/artifacts/$(FAMILY)/report/current/report.html"

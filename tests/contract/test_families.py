@@ -226,6 +226,10 @@ class Planted:
         self.fetched: list[bool] = []  # whether `bad` is in each batch that is still to be passed forward
         training.task.losses = self.losses  # type: ignore[method-assign]
 
+        for optional in ("order", "weights"):
+            if hasattr(training.train, optional):
+                setattr(self, optional, getattr(training.train, optional))
+
     def __len__(self) -> int:
         return len(self.samples)
 

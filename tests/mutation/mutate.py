@@ -26,6 +26,7 @@ LAUNCH = "tests/unit/launch"
 SEGGER = "tests/unit/families/segger"
 HGT = "tests/unit/families/hgt"
 SEQUENCE = "tests/unit/families/sequence"
+TISSUEBERT = "tests/unit/families/tissuebert"
 
 
 @dataclass(frozen=True)
@@ -745,6 +746,76 @@ FAULTS = [
         "pool.only(~unknown & ~again)",
         "pool.only(~unknown)",
         (f"{SEQUENCE}/test_table.py::test_extra_samples_share_asvs_and_tree_and_have_no_labels",),
+    ),
+    Fault(
+        "tissuebert: a donor in two splits is not seen",
+        "families/tissuebert/donors.py",
+        "return sorted(counts[counts > 1].index)",
+        "return sorted(counts[counts > 2].index)",
+        (f"{TISSUEBERT}/test_donors.py::test_a_leak_is_found_and_unknown_samples_are_none",),
+    ),
+    Fault(
+        "tissuebert: a copy of a sample in another split is not seen",
+        "families/tissuebert/checks.py",
+        "(alike > limit)",
+        "(alike > 1 + limit)",
+        (f"{TISSUEBERT}/test_checks.py::test_a_copy_in_another_split_is_found_and_nothing_else",),
+    ),
+    Fault(
+        "tissuebert: a share of the CpGs is dropped, rounded down, instead of each by itself",
+        "families/tissuebert/batches.py",
+        "drawn.reshape(-1, width) < self.cpg_dropout",
+        "drawn.reshape(-1, width) < int(width * self.cpg_dropout)",
+        (f"{TISSUEBERT}/test_batches.py::test_each_observed_cpg_is_hidden_by_itself",),
+    ),
+    Fault(
+        "tissuebert: reads vote",
+        "families/tissuebert/scores.py",
+        "np.add.at(summed, place.ravel(), log_likelihood * weight[:, None])",
+        "np.add.at(summed, (place.ravel(), log_likelihood.argmax(1)), weight)",
+        (f"{TISSUEBERT}/test_scores.py::test_pooling_sums_weighted_reads_of_an_owner_wherever_they_stand",),
+    ),
+    Fault(
+        "tissuebert: regions are chosen by all donors",
+        "families/tissuebert/panel.py",
+        'train=splits.samples_in("train"))',
+        "train=np.flatnonzero(splits.part >= 0))",
+        (f"{TISSUEBERT}/test_stages.py::test_the_panel_is_chosen_without_the_judged_donors",),
+    ),
+    Fault(
+        "tissuebert: a training read meets tables that know it",
+        "families/tissuebert/tables.py",
+        "self.log_rates[1 + self.fold[sample], region]",
+        "self.log_rates[0 * sample, region]",
+        (f"{TISSUEBERT}/test_batches.py::test_a_training_read_meets_tables_without_its_donor",),
+    ),
+    Fault(
+        "tissuebert: the report counts synthetic copies",
+        "families/tissuebert/asked.py",
+        '~regions.samples["synthetic"].to_numpy(bool) & (regions',
+        "(regions",
+        (f"{TISSUEBERT}/test_levels.py::test_synthetic_copies_are_not_counted",),
+    ),
+    Fault(
+        "tissuebert: a sample of few reads has some of them twice",
+        "families/tissuebert/few_reads.py",
+        "replace=False",
+        "replace=True",
+        (f"{TISSUEBERT}/test_levels.py::test_reads_are_drawn_without_replacement",),
+    ),
+    Fault(
+        "tissuebert: the report is silent on a baseline that wins",
+        "families/tissuebert/verdict.py",
+        "return self.sign * self.theirs > self.sign * self.ours",
+        "return False",
+        (f"{TISSUEBERT}/test_verdict.py::test_a_winning_baseline_stands_first",),
+    ),
+    Fault(
+        "tissuebert: a sample is reported although the gate is shut",
+        "families/tissuebert/predict.py",
+        "if not gate.reportable:",
+        "if False:",
+        (f"{TISSUEBERT}/test_predict.py::test_a_sample_of_few_reads_is_not_reported",),
     ),
 ]
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml_core.errors import UserError
+from ml_core.families.hgt.balance import balanced
 from ml_core.families.hgt.data import KnowledgeGraph, load_graph, load_splits
 from ml_core.families.hgt.embedding_arrays import Embeddings, save_arrays
 from ml_core.families.hgt.inference import encode
@@ -37,9 +38,9 @@ def build(run: StageRun) -> Summary:
         progress=lambda chunks: run.progress(chunks, what="encode nodes"),
     )
     seconds = cpu_seconds() - started
-    decoder = model.decoder.detach().numpy()
-    leaning = fit_leaning(graph, splits, EmbeddingJudge(graph, z.numpy(), decoder, model.scale))
-    found = Embeddings(z.numpy(), decoder, model.scale, leaning)
+    taught = EmbeddingJudge(graph, z.numpy(), model.decoder.detach().numpy(), model.scale)
+    judge = balanced(taught, splits, own_dim=model.own_dim)
+    found = Embeddings(judge.embeddings, judge.decoder, judge.scale, fit_leaning(graph, splits, judge))
     save_arrays(run.directory, found)
     write_table(run.directory, found, graph)
     if settings.csv:

@@ -15,7 +15,7 @@ from ml_core.families.hgt.judges import Judge, Leaning, PopularityJudge
 from ml_core.metrics.ranking import lifted_ranks
 
 STRENGTHS = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-EDGES = 2000  # validation edges of a relation that are asked at most
+EDGES = 1000  # validation edges of a relation that are asked at most
 
 
 def fit_leaning(graph: KnowledgeGraph, splits: EdgeSplits, judge: Judge, *, seed: int = 0) -> Leaning:

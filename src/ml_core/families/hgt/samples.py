@@ -11,6 +11,7 @@ import torch
 
 from ml_core.families.hgt.contrastive import Contrast, contrast_of, similar_pairs
 from ml_core.families.hgt.data import EdgeSplits, KnowledgeGraph
+from ml_core.families.hgt.held_out import EACH_BY_ITSELF, edges_of_drawn, losing_nodes
 from ml_core.families.hgt.known import Known
 from ml_core.families.hgt.links import Links, Question, links_of
 from ml_core.families.hgt.messages import MessageGraph, Messages
@@ -35,9 +36,13 @@ Batch = list[Piece]
 
 @dataclass(frozen=True)
 class Epoch:
-    """What is drawn once for an epoch: each relation's hidden edges in random order, who sends, who is contrasted."""
+    """What is drawn once for an epoch: each relation's targets in random order, who sends, who is contrasted.
+
+    lost: edges, ascending, that send no message although they may be no target (held_out.py).
+    """
 
     targets: list[np.ndarray]
+    lost: np.ndarray
     weights: np.ndarray
     graph: MessageGraph | None
     contrasted: np.ndarray
@@ -67,6 +72,7 @@ class TrainingSamples:
         if settings.vector_epochs and not self.by_vectors.any():
             self.by_vectors = counts > 0
         self.in_large = np.repeat(counts > settings.message_whole, np.diff(graph.relation_offsets))
+        self.losing = losing_nodes(graph, splits)
         self.factors = np.array([settings.relation_weights.get(each.name, 1.0) for each in graph.relations])
         self._drawn: tuple[tuple[int, int], Epoch] | None = None
 
@@ -97,9 +103,14 @@ class TrainingSamples:
 
     def _draw(self, rng: np.random.Generator, *, vectors_alone: bool) -> Epoch:
         settings = self.settings
-        targets = []
+        targets, lost = [], np.zeros(0, np.int64)
+        if self.losing is not None and not vectors_alone:
+            lost = edges_of_drawn(self.losing, self.edges, share=settings.target_share, rng=rng)
         for own, by_vectors in zip(self.of_relation, self.by_vectors, strict=True):
             count = int(np.ceil(settings.target_share * len(own)))
+            if not vectors_alone and self.losing is not None and len(own) and self.losing[own[0]] != EACH_BY_ITSELF:
+                own = own[np.isin(own, lost, assume_unique=True)]
+                count = len(own)
             if settings.mode == "edges":
                 count = min(len(own) if vectors_alone else count, settings.edge_sample_size)
             targets.append(rng.permutation(own)[: count if by_vectors or not vectors_alone else 0])
@@ -107,16 +118,16 @@ class TrainingSamples:
         raw = np.where(counts > 0, np.maximum(counts, 1) ** -settings.relation_balance, 0.0) * self.factors
         weights = raw * counts.sum() / max(float(raw @ counts), 1e-30)
         if vectors_alone:
-            return Epoch(targets, weights, None, np.zeros(0, np.int64))
+            return Epoch(targets, lost, weights, None, np.zeros(0, np.int64))
         batch = np.sort(rng.permutation(self.paired)[: settings.contrastive_batch])
         graph = None
         if settings.mode != "neighbours":
             silent = np.zeros(self.graph.edge_count, bool)
-            silent[np.concatenate(targets)] = True
+            silent[np.concatenate([*targets, lost])] = True
             if settings.message_share < 1:
                 silent |= self.in_large & (rng.random(len(silent)) >= settings.message_share)
             graph = self.messages.without(silent)
-        return Epoch(targets, weights, graph, batch)
+        return Epoch(targets, lost, weights, graph, batch)
 
     def _links(self, drawn: Epoch, index: int, *, seed: int, epoch: int) -> list[Links]:
         rng = np.random.default_rng([seed, epoch, NEGATIVES, index])
@@ -159,7 +170,7 @@ class TrainingSamples:
         questions = [question for link in links for question in (link.tails, link.heads)]
         parts = [part for q in questions for part in (q.asking, q.answer, q.other)] + [c.batch for c in contrasts]
         seeds = np.unique(torch.cat(parts).numpy()) if parts else np.zeros(0, np.int64)
-        hidden = np.sort(np.concatenate([targets[index :: len(self)] for targets in drawn.targets]))
+        hidden = np.unique(np.concatenate([*(targets[index :: len(self)] for targets in drawn.targets), drawn.lost]))
         nodes, edges = self.sampler.sample(seeds, self.settings.neighbours, hidden=hidden, rng=rng)
         graph = self.messages.part(nodes, edges)
         there = torch.from_numpy(nodes)

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from ml_core.families.tissuebert.baselines import plain_em, plain_nnls
+from ml_core.families.tissuebert.baselines import nnls_with_unknown, plain_em, plain_nnls
 from ml_core.families.tissuebert.detection import limit_of_blank, limit_of_detection
 from ml_core.families.tissuebert.estimator import Estimator, estimate
-from ml_core.families.tissuebert.evidence import Reads
+from ml_core.families.tissuebert.evidence import Reads, expected_states
 from ml_core.families.tissuebert.groups import summed
 from ml_core.families.tissuebert.mixing import cfdna, mix, spiked
 from ml_core.families.tissuebert.study import Study
@@ -23,7 +23,7 @@ GRID, MISSING = 7, 8  # which stream of random numbers
 
 def assess(study: Study) -> pd.DataFrame:
     """One row for each mixture of test donors and tissue: mixtures (cfdna, dirichlet), depth, mixture, tissue, true,
-    low, high, unknown, residual, and what ours, nnls and em found."""
+    low, high, unknown, residual, reads (mean in a region), and what ours, nnls and em found."""
     settings, frames = study.settings, []
     for depth in settings.depths:
         sets = {
@@ -46,6 +46,7 @@ def assess(study: Study) -> pd.DataFrame:
                             "high": found.high[:-1],
                             "unknown": found.proportions[-1],
                             "residual": found.residual,
+                            "reads": reads.total / len(study.panel),
                             "nnls": plain_nnls(study.rates, reads),
                             "em": plain_em(study.rates, reads),
                         }
@@ -62,7 +63,14 @@ def error_by_depth(found: pd.DataFrame, *, groups: np.ndarray) -> Rows:
         row |= {method: float((own[method] - own["true"]).abs().mean()) for method in METHODS}
         wide = own.pivot_table(index="mixture", columns="tissue", values=["ours", "true"])
         apart = summed(wide["ours"].to_numpy(), groups) - summed(wide["true"].to_numpy(), groups)
-        rows.append(row | {"ours, grouped": float(np.abs(apart).mean()), "unknown": float(own["unknown"].mean())})
+        rows.append(
+            row
+            | {
+                "ours, grouped": float(np.abs(apart).mean()),
+                "unknown": float(own["unknown"].mean()),
+                "reads in a region": float(own["reads"].mean()),
+            }
+        )
     return rows
 
 
@@ -119,19 +127,25 @@ def detection_table(seen: pd.DataFrame, *, tissues: list[str], background: int) 
     return rows
 
 
-def missing(study: Study) -> pd.DataFrame:
+def missing(study: Study, *, groups: np.ndarray) -> pd.DataFrame:
     """One row for each mixture with a tissue that is then taken out of the reference: true and found unknown share,
-    also where the tissue's own markers are not in the panel."""
+    also by NNLS, and where the tissue's own markers are not in the panel.
+
+    A tissue that shares its group [tissues] is not taken out while there are others: what is left of the group would
+    rightly be found in its stead.
+    """
     settings = study.settings
     rng = study.rng(MISSING)
     depth, rows = settings.missing_depth, []
-    others = study.there("test")
-    others = others[others != study.background]
+    there = study.there("test")
+    others = there[there != study.background]
+    alone = others[np.bincount(groups)[groups[others]] == 1]
+    taken_out = alone if len(alone) else others
     for share in settings.missing_fractions:
         for repeat in range(settings.missing_repeats):
-            lost = int(others[repeat % len(others)])
+            lost = int(taken_out[repeat % len(taken_out)])
             truth = cfdna(
-                study.there("test")[study.there("test") != lost] if len(others) > 1 else study.there("test"),
+                there[there != lost] if len(others) > 1 else there,
                 background=study.background,
                 tissues=study.tissues,
                 rng=rng,
@@ -143,11 +157,13 @@ def missing(study: Study) -> pd.DataFrame:
             name = study.tables.tissues[lost]
             how, reads = _without(study.at(depth), reads, lost)
             own = (study.panel["target"] == name).to_numpy()[reads.region]
+            states = expected_states(study.panel, how.tables.tissues, turned=how.turned)
             rows.append(
                 {
                     "tissue": name,
                     "true": share,
                     "unknown": how.mixture(how.evidence(reads)).unknown,
+                    "nnls": nnls_with_unknown(np.delete(study.rates, lost, axis=1), states, reads)[-1],
                     "without its markers": how.mixture(how.evidence(reads.taken(~own))).unknown,
                 }
             )
@@ -161,6 +177,7 @@ def missing_error(lost: pd.DataFrame) -> Rows:
             "true": float(share),
             "found": float(own["unknown"].mean()),
             "mean absolute error": float((own["unknown"] - share).abs().mean()),
+            "found by NNLS": float(own["nnls"].mean()),
             "found, its markers not in the panel": float(own["without its markers"].mean()),
         }
         for share, own in lost.groupby("true")

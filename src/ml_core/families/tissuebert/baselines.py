@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml_core.families.tissuebert.em import maximise
-from ml_core.families.tissuebert.evidence import Reads
+from ml_core.families.tissuebert.evidence import STANDS_OUT, Reads
 from ml_core.families.tissuebert.hdf5 import Regions
-from ml_core.families.tissuebert.nnls import least_squares
+from ml_core.families.tissuebert.nnls import least_squares, with_unknown
 
 CLIP = 1e-3
+MARKED = 0.25  # chance of a state from which on a region counts as a marker of an unknown tissue
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,20 @@ def plain_nnls(rate: np.ndarray, reads: Reads) -> np.ndarray:
     """Proportions [tissues] by NNLS on mean methylation; no unknown tissue. rate [regions, tissues]."""
     meth, cov = _by_region(reads, len(rate))
     return least_squares(rate, meth / np.maximum(cov, 1), cov)
+
+
+def nnls_with_unknown(rate: np.ndarray, states: np.ndarray, reads: Reads) -> np.ndarray:
+    """Proportions [tissues + 1] by NNLS, the unknown tissue last. states [regions, states]: chance of what it is where
+    (`evidence.expected_states`); it looks as tissues do in the median, turned as far as it is more likely turned than
+    in a region that says nothing."""
+    meth, cov = _by_region(reads, len(rate))
+    usual = np.median(rate, axis=1)
+    marked = states[:, 1:] >= MARKED
+    ends = (rate[rate < usual[:, None] - STANDS_OUT], rate[rate > usual[:, None] + STANDS_OUT])
+    turned = usual.copy()
+    for own, end in zip(marked.T, ends, strict=True):
+        turned[own] = end.mean() if len(end) else usual[own]
+    return with_unknown(rate, np.column_stack([usual, turned]), meth / np.maximum(cov, 1), cov)
 
 
 def plain_em(rate: np.ndarray, reads: Reads) -> np.ndarray:

@@ -40,7 +40,7 @@ class Reads:
 
 @dataclass(frozen=True)
 class Bags:
-    """Bags of reads of one sample each. **Shapes**, n reads in b bags: weight [n] float32, how many reads alike a row
+    """Bags of reads of one sample each. **Shapes**, n reads in b bags: weight [n] int64, how many reads alike a row
     stands for; bag [n] int64, ascending; tissue [b] int64; sample [b] int64."""
 
     reads: Reads
@@ -134,7 +134,7 @@ class TrainingBags:
         reads = self.maker.make(flat, log_rates=log_rates, hidden=self._hidden(indices, seed=seed, epoch=epoch))
         return Bags(
             reads,
-            weight=torch.ones(len(flat)),
+            weight=torch.ones(len(flat), dtype=torch.int64),
             bag=torch.from_numpy(np.repeat(np.arange(len(indices)), self.bag_reads)),
             tissue=torch.from_numpy(regions.tissue_of_sample[sample]),
             sample=torch.from_numpy(np.asarray(sample, np.int64)),
@@ -152,29 +152,34 @@ class TrainingBags:
 
 
 class FixedBags:
-    """Every read of some samples once, `most` of a sample at most, in bags whose reads lie anywhere in their sample."""
+    """Every read of some samples once, `most` of a sample at most, in bags whose reads lie anywhere in their sample.
+
+    Reads, not rows: all alike reads of a deep sample in one bag would be a bag as no sample gives it.
+    """
 
     def __init__(
         self, maker: ReadMaker, samples: np.ndarray, tables: Tables, *, bag_reads: int, most: int | None
     ) -> None:
         self.maker, self.tables = maker, tables
-        self._rows: list[np.ndarray] = []
+        self._bags: list[tuple[np.ndarray, np.ndarray]] = []  # rows of a bag, and how often each
         for sample in samples:
-            rows = np.random.default_rng(int(sample)).permutation(maker.regions.rows_of(int(sample)))[:most]
-            bags = max(-(-len(rows) // bag_reads), 1)
-            self._rows += [np.sort(part) for part in np.array_split(rows, bags) if len(part)]
+            rows = maker.regions.rows_of(int(sample))
+            reads = np.repeat(rows, np.maximum(maker.regions.row_count[rows], 1))
+            reads = np.random.default_rng(int(sample)).permutation(reads)[:most]
+            bags = max(-(-len(reads) // bag_reads), 1)
+            self._bags += [np.unique(part, return_counts=True) for part in np.array_split(reads, bags) if len(part)]
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._bags)
 
     def fetch(self, indices: np.ndarray, *, seed: int, epoch: int) -> Bags:
         regions = self.maker.regions
-        parts = [self._rows[index] for index in indices]
-        rows = np.concatenate(parts)
+        parts = [self._bags[index][0] for index in indices]
+        rows, times = (np.concatenate(each) for each in zip(*(self._bags[index] for index in indices), strict=True))
         sample = regions.row_sample[[part[0] for part in parts]].astype(np.int64)
         return Bags(
             self.maker.make(rows, log_rates=self.tables.whole(regions.row_region[rows])),
-            weight=torch.from_numpy(np.maximum(regions.row_count[rows], 1).astype(np.float32)),
+            weight=torch.from_numpy(times.astype(np.int64)),
             bag=torch.from_numpy(np.repeat(np.arange(len(parts)), [len(part) for part in parts])),
             tissue=torch.from_numpy(regions.tissue_of_sample[sample]),
             sample=torch.from_numpy(sample),

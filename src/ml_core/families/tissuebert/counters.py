@@ -25,8 +25,9 @@ def key_of(*parts: int) -> int:
 
 
 def _mixed(x: np.ndarray) -> np.ndarray:
-    x = x + _GOLDEN
-    x = (x ^ (x >> np.uint64(30))) * _FIRST
-    x = (x ^ (x >> np.uint64(27))) * _SECOND
-    mixed: np.ndarray = x ^ (x >> np.uint64(31))
+    mixed: np.ndarray = x + _GOLDEN
+    for shift, factor in ((30, _FIRST), (27, _SECOND)):
+        mixed ^= mixed >> np.uint64(shift)
+        mixed *= factor
+    mixed ^= mixed >> np.uint64(31)
     return mixed

@@ -52,7 +52,7 @@ def estimate(how: Estimator, reads: Reads, *, draws: int, seed: int) -> Estimate
     """Proportions with bootstrap intervals."""
     evidence = how.evidence(reads)
     mixture = how.mixture(evidence)
-    drawn = bootstrap(evidence, mixture, draws=draws, seed=seed)
+    drawn = bootstrap(evidence, mixture, concentration=how.concentration, draws=draws, seed=seed)
     errors = standard_errors(evidence, mixture)
     low, high = interval(mixture.whole, drawn, errors, widen=how.widen)
     return Estimate(mixture, mixture.whole, low, high, drawn, errors, residual(how, reads, mixture))

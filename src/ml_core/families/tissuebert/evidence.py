@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 from ml_core.families.tissuebert.likelihoods import RATES, LikelihoodTables, mixture_log_likelihood
 
 Source = Literal["tables", "model", "both"]
-MOSTLY = 0.35  # methylated share below which a tissue is mostly unmethylated in a region
+STANDS_OUT = 0.3  # by so much methylation a tissue differs from most others where it is marked
 STATES = ("background", "unmethylated", "methylated")  # what an unknown tissue can be in a region
 
 
@@ -89,11 +89,16 @@ def gather_evidence(tables: LikelihoodTables, reads: Reads, *, source: Source = 
 
 
 def state_profiles(tables: LikelihoodTables) -> np.ndarray:
-    """Rates [regions, states, rates] of an unknown tissue: as the median of the known ones, or as the mean of all
-    region-tissue pairs that are mostly unmethylated, or mostly methylated."""
-    flat, means = tables.weights.reshape(-1, len(RATES)), tables.means.ravel()
-    low, high = max(MOSTLY, np.quantile(means, 0.02)), min(1 - MOSTLY, np.quantile(means, 0.98))
-    ends = [flat[means <= low].mean(0), flat[means >= high].mean(0)]
+    """Rates [regions, states, rates] of an unknown tissue: as the median of the known ones, or as those
+    region-tissue pairs have on average that are less methylated than most tissues there, or more.
+
+    Regions that are unmethylated in all tissues say nothing of how a marker looks. Where no pair stands out the most
+    extreme ones serve.
+    """
+    flat = tables.weights.reshape(-1, len(RATES))
+    apart = (tables.means - np.median(tables.means, axis=1, keepdims=True)).ravel()
+    low, high = max(-STANDS_OUT, apart.min()), min(STANDS_OUT, apart.max())
+    ends = [flat[apart <= low].mean(0), flat[apart >= high].mean(0)]
     background = np.median(tables.weights, axis=1)
     background /= background.sum(1, keepdims=True)
     return np.stack([background, *(np.broadcast_to(end, background.shape) for end in ends)], axis=1)

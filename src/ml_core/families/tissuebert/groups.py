@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import connected_components
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import squareform
 
 from ml_core.families.tissuebert.likelihoods import CLASS, LikelihoodTables
 
@@ -27,9 +27,16 @@ def distances(tables: LikelihoodTables, *, moved: float, depth: float, donor_cor
 
 
 def group_tissues(tables: LikelihoodTables, *, moved: float, depth: float, donor_correlation: float) -> np.ndarray:
-    """Number of each tissue's group [tissues]: those between which `moved` of a sample can go unseen are in one."""
+    """Number of each tissue's group [tissues]: between any two of a group `moved` of a sample can go unseen.
+
+    Complete linkage: with single linkage tissues chain, each like the next and the ends unlike.
+    """
+    if len(tables.tissues) < 2:
+        return np.zeros(len(tables.tissues), np.int64)
     apart = distances(tables, moved=moved, depth=depth, donor_correlation=donor_correlation)
-    return np.asarray(connected_components(csr_matrix(apart < CHANCE), directed=False)[1])
+    np.fill_diagonal(apart, 0)
+    tree = linkage(squareform(apart, checks=False), "complete")
+    return np.asarray(fcluster(tree, CHANCE, "distance") - 1, np.int64)
 
 
 def group_names(tissues: list[str], group: np.ndarray) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,27 +15,18 @@ Score = Callable[[np.ndarray], np.ndarray]  # rows [m] -> log likelihoods up to 
 
 @dataclass(frozen=True)
 class Donor:
-    """One sample with reads. rows [m], sorted by region; first [regions + 1]: first of each region's rows among them;
-    ends [m]: running sum of how often the rows occur; scores [m, tissues] or None."""
+    """One sample with reads. depth [regions]: how many it has in each region."""
 
     tissue: int
     reads: Reads
-    first: np.ndarray
-    ends: np.ndarray
+    depth: np.ndarray
 
-    @property
-    def covered(self) -> np.ndarray:
-        """bool [regions]."""
-        found: np.ndarray = np.diff(self.first) > 0
-        return found
-
-    def draw(self, counts: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
-        """Numbers of rows, `counts` [regions] from each region with replacement, each as often as it occurs."""
-        region = np.repeat(np.arange(len(counts)), counts)
-        before = np.concatenate([[0.0], self.ends])[self.first]
-        low, high = before[region], before[region + 1]
-        found = np.searchsorted(self.ends, low + rng.random(len(region)) * (high - low), side="right")
-        return np.minimum(found, self.first[region + 1] - 1)
+    def thinned(self, wanted: np.ndarray, *, rng: np.random.Generator) -> Reads:
+        """Reads drawn without replacement, on average `wanted` [regions] (at most `depth`) of each region."""
+        chance = np.minimum(wanted / np.maximum(self.depth, 1), 1)
+        times = rng.binomial(self.reads.weight.astype(np.int64), chance[self.reads.region])
+        kept = np.flatnonzero(times)
+        return replace(self.reads.taken(kept), weight=times[kept].astype(float))
 
 
 def held_out(regions: Regions, samples: np.ndarray, *, score: Score | None) -> list[Donor]:
@@ -68,5 +59,6 @@ def _donor(regions: Regions, sample: int, *, score: Score | None) -> Donor:
         np.asarray(regions.row_count)[rows].astype(float),
         None if score is None else unique_scores(regions, rows, score),
     )
-    first = np.searchsorted(region, np.arange(len(regions.n_cpg) + 1))
-    return Donor(int(regions.tissue_of_sample[sample]), reads, first, np.cumsum(reads.weight))
+    return Donor(
+        int(regions.tissue_of_sample[sample]), reads, np.bincount(region, reads.weight, minlength=len(regions.n_cpg))
+    )

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from ml_core.families.tissuebert.em import Mixture, expand, maximise
+from ml_core.families.tissuebert.em import Mixture, expand, explain, pseudo_reads
 from ml_core.families.tissuebert.evidence import Evidence
 from ml_core.metrics.bootstrap import draw_weights
 
 LEVEL = 0.95
-WIDENINGS = np.round(np.arange(0.5, 4.01, 0.05), 2)
-ITERATIONS = 24
+WIDENINGS = np.round(np.arange(0.5, 8.01, 0.05), 2)
+ITERATIONS = 60
 
 
-def bootstrap(evidence: Evidence, mixture: Mixture, *, draws: int, seed: int) -> np.ndarray:
+def bootstrap(evidence: Evidence, mixture: Mixture, *, concentration: float, draws: int, seed: int) -> np.ndarray:
     """Proportions [draws, tissues + 1] (the unknown one last) of samples whose regions are drawn with replacement.
 
     Donors differ region by region, so that this holds their differences as well as the noise of reads. What the unknown
@@ -24,10 +24,11 @@ def bootstrap(evidence: Evidence, mixture: Mixture, *, draws: int, seed: int) ->
     likelihood = likelihood.astype(np.float32)
     drawn = (weights[:, evidence.region[row]].T * weight[:, None]).astype(np.float32)
     start = np.tile(np.maximum(mixture.whole, 1e-4), (draws, 1)).astype(np.float32)
+    pseudo = pseudo_reads(evidence.likelihood.shape[1], concentration=concentration)
     if mixture.unknown == 0:
-        known = maximise(likelihood[:, :-1], drawn, start=start[:, :-1], iterations=ITERATIONS)
+        known = explain(likelihood[:, :-1], drawn, start=start[:, :-1], pseudo=pseudo[:-1], iterations=ITERATIONS)
         return np.column_stack([known, np.zeros(draws, np.float32)])
-    return maximise(likelihood, drawn, start=start, iterations=ITERATIONS)
+    return explain(likelihood, drawn, start=start, pseudo=pseudo, iterations=ITERATIONS)
 
 
 def standard_errors(evidence: Evidence, mixture: Mixture) -> np.ndarray:

@@ -12,22 +12,16 @@ OTHERS = 5  # tissues that share the rest
 
 
 def mix(donors: list[Donor], proportions: np.ndarray, *, depth: float, rng: np.random.Generator) -> Reads:
-    """A sample with `proportions` [tissues], from one donor of each tissue, Poisson(depth) reads in each region.
+    """A sample with `proportions` [tissues], from one donor of each tissue, about `depth` reads in each region.
 
-    Regions in which a donor of the mixture has no read are left out as a whole: to draw the others only would change
-    the proportions.
+    Reads are drawn without replacement: a read that comes twice would pass for two fragments that agree. Where one
+    donor has too few for its share all donors give less, for less of it alone would change the proportions.
     """
     chosen = [_one_of(donors, tissue, rng) for tissue in np.flatnonzero(proportions)]
-    usable = np.logical_and.reduce([donor.covered for donor in chosen])
-    reads = rng.poisson(depth, len(usable)) * usable
-    shares = np.array([proportions[donor.tissue] for donor in chosen])
-    counts = rng.multinomial(reads, shares / shares.sum())  # [regions, chosen]
-    parts = []
-    for donor, own in zip(chosen, counts.T, strict=True):
-        rows, times = np.unique(donor.draw(own, rng=rng), return_counts=True)
-        drawn = donor.reads.taken(rows)
-        parts.append(Reads(drawn.region, drawn.n_meth, drawn.n_cov, times.astype(float), drawn.scores))
-    return joined(parts)
+    shares = [proportions[donor.tissue] for donor in chosen]
+    enough = np.min([donor.depth / share for donor, share in zip(chosen, shares, strict=True)], axis=0)
+    wanted = np.minimum(enough, depth)  # [regions]
+    return joined([donor.thinned(wanted * share, rng=rng) for donor, share in zip(chosen, shares, strict=True)])
 
 
 def joined(parts: list[Reads]) -> Reads:

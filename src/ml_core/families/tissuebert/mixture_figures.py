@@ -65,12 +65,16 @@ def draw_unknown(path: Path, *, lost: pd.DataFrame) -> None:
     """Unknown share found against the true one, when a tissue is taken out of the reference."""
     figure = blank_figure(4.8, 3.8)
     axes = figure.subplots()
-    top = 100 * max(lost["true"].max(), lost["unknown"].max()) + 2
+    top = 100 * max(lost["true"].max(), lost[["unknown", "nnls"]].to_numpy().max()) + 2
     axes.fill_between([0, top], [-2, top - 2], [2, top + 2], color="#e6edf3", label="within 2 points")
     axes.plot([0, top], [0, top], color=FAINT, linewidth=1)
-    kinds = (("unknown", OURS, "its markers in the panel"), ("without its markers", NNLS, "its markers not there"))
+    kinds = (
+        ("unknown", OURS, "ours, its markers in the panel"),
+        ("without its markers", EM, "ours, its markers not there"),
+        ("nnls", NNLS, "NNLS, its markers in the panel"),
+    )
     for place, (column, colour, label) in enumerate(kinds):
-        shift = 0.5 * (place - 0.5)
+        shift = 0.5 * (place - 1)
         axes.scatter(100 * lost["true"] + shift, 100 * lost[column], s=14, color=colour, alpha=0.5)
         mean = 100 * lost.groupby("true")[column].mean()
         axes.plot(mean.index * 100 + shift, mean, color=colour, marker="_", markersize=12, label=f"{label} (mean)")

@@ -91,7 +91,7 @@ def prepare(regions: Regions, splits: DonorSplits, *, settings: MixturesSettings
 
 def _measured(run: StageRun, study: Study, found: pd.DataFrame, *, groups: np.ndarray, summary: Summary) -> None:
     settings, tissues = study.settings, study.tables.tissues
-    seen, lost = detection(study), missing(study)
+    seen, lost = detection(study), missing(study, groups=groups)
     for name, frame in (("mixtures", found), ("detection", seen), ("missing", lost)):
         frame.to_parquet(run.directory / f"{name}.parquet", index=False)
     errors = error_by_depth(found, groups=groups)
@@ -108,9 +108,10 @@ def _measured(run: StageRun, study: Study, found: pd.DataFrame, *, groups: np.nd
     covers = coverage(found)
     summary.numbers |= covers
     of_missing = missing_error(lost)
-    worst = max((abs(float(row["found"] or 0) - float(row["true"] or 0)) for row in of_missing), default=float("nan"))
+    worst = _worst(of_missing, "found")
     summary.numbers |= {
         "unknown.worst_mean_error": worst,
+        "baseline.nnls.unknown.worst_mean_error": _worst(of_missing, "found by NNLS"),
         "unknown.mae": float((lost["unknown"] - lost["true"]).abs().mean()) if len(lost) else None,
         "groups.merged": len(tissues) - int(groups.max() + 1),
     }
@@ -141,6 +142,11 @@ def _measured(run: StageRun, study: Study, found: pd.DataFrame, *, groups: np.nd
         f"{summary.numbers[f'mixtures.depth_{shallowest}.mae']:.4f} "
         f"at depth {shallowest}; intervals hold {100 * float(covers['interval.coverage'] or 0):.1f} %."
     )
+
+
+def _worst(of_missing: list[dict[str, Number]], column: str) -> float:
+    """Largest difference of a mean unknown share from the true one; NaN where none was missing."""
+    return max((abs(float(row[column] or 0) - float(row["true"] or 0)) for row in of_missing), default=float("nan"))
 
 
 def _groups(tissues: list[str], groups: np.ndarray) -> list[dict[str, Number]]:

@@ -41,8 +41,8 @@ class ModelSettings(TrainingSettings):
         "cpu_small",
         description="Sizes: cpu_small reads the CpGs with 2 layers of width 64, full all 150 bases with 6 of width 512",
     )
-    places: Literal["bases", "cpgs"] | None = setting(
-        None, description=f"What the transformer reads, every base of a window or its CpGs only; {PROFILE}"
+    places: Literal["profile", "bases", "cpgs"] = setting(
+        "profile", description="What the transformer reads: as the profile has it, every base, or the CpGs only"
     )
     dim: int | None = setting(None, description=f"Width; {PROFILE}", unit="channels", ge=4)
     layers: int | None = setting(None, description=f"Layers; {PROFILE}", ge=0)
@@ -87,11 +87,16 @@ class ModelSettings(TrainingSettings):
     )
 
     # ---- losses; one of 0 is left out
-    tissue_weight: float = setting(1.0, description="Factor of the cross entropy of the tissue head, by read", ge=0)
+    tissue_weight: float = setting(
+        0.0,
+        description="Factor of the cross entropy of the tissue head, by read; 0: no such loss, for single reads tell "
+        "so little that it only disturbs what bags teach",
+        ge=0,
+    )
     label_smoothing: float = setting(0.1, description="Label smoothing of the tissue head", ge=0, lt=1)
     likelihood_weight: float = setting(1.0, description="Factor of the cross entropy of the likelihoods, by read", ge=0)
     bag_weight: float = setting(
-        0.1, description="Factor of the cross entropy of the likelihoods summed over a bag", ge=0
+        1.0, description="Factor of the cross entropy of the likelihoods summed over a bag", ge=0
     )
 
     # ---- training
@@ -120,7 +125,7 @@ class ModelSettings(TrainingSettings):
         """The profile's sizes with those laid over them that are given."""
         profile = PROFILES[self.profile]
         return Sizes(
-            places=self.places or profile.places,
+            places=profile.places if self.places == "profile" else self.places,
             dim=profile.dim if self.dim is None else self.dim,
             layers=profile.layers if self.layers is None else self.layers,
             heads=profile.heads if self.heads is None else self.heads,
@@ -147,7 +152,9 @@ class CalibrationSettings(Settings):
         description="Reads drawn from a sample at each depth that pooled calibration is looked at",
         unit="reads",
     )
-    draws: int = setting(20, description="How often they are drawn from each sample", ge=1)
+    draws: int = setting(
+        200, description="How often they are drawn from each sample; 20 draws err by 0.05 by chance alone", ge=1
+    )
     seed: int = setting(0, description="Seed of those draws", ge=0)
 
     @pydantic.field_validator("pooled_reads")

@@ -16,7 +16,7 @@ from ml_core.families.tissuebert.panel_figure import draw_panel
 from ml_core.families.tissuebert.raw_files import RawFiles, files_of
 from ml_core.families.tissuebert.read_regions import given_reads
 from ml_core.families.tissuebert.readers.fasta import Fasta
-from ml_core.families.tissuebert.readers.panel import read_atlas, read_bed
+from ml_core.families.tissuebert.readers.panel import Candidates, read_atlas, read_bed, with_targets
 from ml_core.families.tissuebert.readers.sheet import read_sheet
 from ml_core.families.tissuebert.samples import kind_of, read_sample
 from ml_core.families.tissuebert.settings import PanelSettings
@@ -48,7 +48,7 @@ def build(run: StageRun) -> Summary:
 
 def candidate_panel(raw: RawFiles, *, settings: PanelSettings) -> Panel:
     """All regions of the user's panel (or atlas) and all samples of the sheet; nothing is known of information yet."""
-    candidates = read_bed(raw.files["panel"]) if "panel" in raw.files else read_atlas(raw.files["atlas"])
+    candidates = _candidates(raw)
     fasta = _fasta(raw, source=settings.sequence_source)
     on_genome = fasta if settings.sequence_source == "fasta" else None
     windows = cut(candidates, fasta=on_genome, min_cpgs=settings.min_cpgs)
@@ -69,6 +69,15 @@ def candidate_panel(raw: RawFiles, *, settings: PanelSettings) -> Panel:
         sequence_source=settings.sequence_source,
         cpgs=windows.cpgs,
     )
+
+
+def _candidates(raw: RawFiles) -> Candidates:
+    """The user's panel, with the targets of the atlas where there is one, or the atlas's regions."""
+    atlas = read_atlas(raw.files["atlas"]) if "atlas" in raw.files else None
+    if "panel" not in raw.files:
+        return read_atlas(raw.files["atlas"]) if atlas is None else atlas
+    bed = read_bed(raw.files["panel"])
+    return bed if atlas is None or not bed.numbered else with_targets(bed, atlas)
 
 
 def taken(panel: Panel, chosen: np.ndarray, *, bits: np.ndarray) -> Panel:

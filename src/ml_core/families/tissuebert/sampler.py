@@ -56,7 +56,7 @@ class BalancedSampler:
         starts = np.flatnonzero(new)
         self._group_rows = np.append(starts, len(region))
         self._by_row = _summed(np.maximum(regions.row_count[self._rows], 1))
-        self._by_group = _summed(np.ones(len(starts)) if weights is None else weights[region[starts]])
+        self._by_group = None if weights is None else _summed(weights[region[starts]])
         ends = np.cumsum(np.diff(regions.sample_offset)[self.samples])
         self._groups_of = np.searchsorted(starts, np.append(0, ends))
 
@@ -65,9 +65,12 @@ def _summed(weights: np.ndarray) -> np.ndarray:
     return np.concatenate([[0.0], np.cumsum(weights, dtype=np.float64)])
 
 
-def _between(summed: np.ndarray, first: np.ndarray, end: np.ndarray, chance: np.ndarray) -> np.ndarray:
-    """Of the items first to end - 1 one each, in proportion to weights whose running sum is `summed`."""
-    low, high = summed[first], summed[end]
-    place = np.searchsorted(summed, low + chance * (high - low), side="right") - 1
+def _between(summed: np.ndarray | None, first: np.ndarray, end: np.ndarray, chance: np.ndarray) -> np.ndarray:
+    """Of the items first to end - 1 one each, in proportion to weights whose running sum is `summed`; None: alike."""
+    if summed is None:
+        place = (first + chance * (end - first)).astype(np.int64)
+    else:
+        low, high = summed[first], summed[end]
+        place = np.searchsorted(summed, low + chance * (high - low), side="right") - 1
     found: np.ndarray = np.clip(place, first, end - 1)
     return found

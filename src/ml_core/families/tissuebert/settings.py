@@ -46,7 +46,13 @@ class RawSettings(Settings):
     tissues: int = setting(22, description="simulated: tissues", ge=3, le=22)
     donors: int = setting(6, description="simulated: donors of each tissue but blood, one sample each", ge=1)
     blood_share: float = setting(0.27, description="simulated: share of the samples that are blood", gt=0, lt=0.9)
-    depth: float = setting(8.0, description="simulated: mean fragments of a sample over a region", unit="x", gt=0)
+    depth: float = setting(60.0, description="simulated: mean fragments of a sample over a region", unit="x", gt=0)
+    blood_deeper: float = setting(
+        2.4,
+        description="simulated: so many times as deep are samples of blood, for a mixture like cell-free DNA draws "
+        "nearly all its reads from one of them, none twice",
+        ge=1,
+    )
     copies: int = setting(
         0, description="simulated: further copies of each sample at half the depth, of the same donor", ge=0
     )

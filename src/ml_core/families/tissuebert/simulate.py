@@ -42,9 +42,8 @@ class Simulated:
                 concentration=self.settings.donor_concentration,
                 rng=rng,
             )
-            whole = draw_fragments(
-                shares, layout=self.layout, depth=self.settings.depth, settings=self.settings, rng=rng
-            )
+            depth = float(own["coverage"].max())
+            whole = draw_fragments(shares, layout=self.layout, depth=depth, settings=self.settings, rng=rng)
             for name, synthetic in zip(own["name"], own["synthetic"], strict=True):
                 yield name, thinned(whole, share=COPY_SHARE, rng=rng) if synthetic else whole
 
@@ -73,11 +72,12 @@ def donors_of(tissue: str, *, settings: RawSettings, tissues: int) -> int:
 def _samples(atlas: Atlas, *, settings: RawSettings) -> pd.DataFrame:
     rows = []
     for tissue, group in zip(atlas.tissues["name"], atlas.tissues["group"], strict=True):
+        depth = settings.depth * (settings.blood_deeper if tissue == BLOOD else 1)
         for number in range(1, donors_of(tissue, settings=settings, tissues=len(atlas.tissues)) + 1):
             donor = f"{tissue}_{number:02d}"
             row = {"donor": donor, "tissue": tissue, "group": group}
-            rows.append({"name": donor, **row, "coverage": settings.depth, "synthetic": False})
-            half = settings.depth * COPY_SHARE
+            rows.append({"name": donor, **row, "coverage": depth, "synthetic": False})
+            half = depth * COPY_SHARE
             for copy in range(1, settings.copies + 1):
                 rows.append({"name": f"{donor}_copy{copy}", **row, "coverage": half, "synthetic": True})
     return pd.DataFrame(rows)

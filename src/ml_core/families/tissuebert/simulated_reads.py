@@ -10,7 +10,9 @@ from ml_core.families.tissuebert.settings import RawSettings
 
 # Beta of a fragment's own share of methylated CpGs, by class U, X, M
 CLASS_BETA = ((1.0, 14.0), (2.5, 2.5), (14.0, 1.0))
-UNSEEN, UNMETHYLATED, METHYLATED = b".TC"
+LETTERS = np.frombuffer(b"\0.CT", np.uint8)  # of a fragment's digits; 0: behind its end
+UNSEEN, METHYLATED, UNMETHYLATED = 1, 2, 3
+DIGITS = 20  # so many of four kinds fit into a whole number beside the rank of those before them
 SHORTEST_BP = 40
 CPG_BP = 2
 
@@ -69,12 +71,13 @@ def chains(kind: np.ndarray, *, positions: np.ndarray, reach_bp: float, rng: np.
     own chance. So CpGs of a fragment are never independent.
     """
     first, second = np.array(CLASS_BETA).T
-    chance = rng.beta(first[kind], second[kind])
-    states: np.ndarray = rng.random(positions.shape) < chance[:, None]
-    copies = rng.random(positions[:, 1:].shape) < np.exp(-np.diff(positions, axis=1) / reach_bp)
-    for place in range(1, positions.shape[1]):
-        states[:, place] = np.where(copies[:, place - 1], states[:, place - 1], states[:, place])
-    return states
+    chance = rng.beta(first[kind], second[kind]).astype(np.float32)
+    near = np.exp(-np.diff(positions, axis=1).T.astype(np.float32) / np.float32(reach_bp))  # [c - 1, k]
+    states: np.ndarray = rng.random(positions.T.shape, np.float32) < chance  # [c, k]
+    copies = rng.random(near.shape, np.float32) < near
+    for place in range(1, len(states)):
+        states[place] = np.where(copies[place - 1], states[place - 1], states[place])
+    return states.T
 
 
 def as_patterns(region: np.ndarray, *, covered: np.ndarray, methylated: np.ndarray, layout: Layout) -> Patterns:
@@ -84,15 +87,25 @@ def as_patterns(region: np.ndarray, *, covered: np.ndarray, methylated: np.ndarr
     width = covered.shape[1]
     first = covered.argmax(axis=1)
     length = width - covered[:, ::-1].argmax(axis=1) - first
-    letters = np.where(covered, np.where(methylated, METHYLATED, UNMETHYLATED), UNSEEN).astype(np.uint8)
+    digits = np.where(covered, np.where(methylated, METHYLATED, UNMETHYLATED), UNSEEN).astype(np.uint8)
     place = first[:, None] + np.arange(width)
     inside = np.arange(width) < length[:, None]
-    shifted = np.take_along_axis(letters, np.minimum(place, width - 1), axis=1) * inside
-    keys = np.empty(len(region), [("start", np.int64), ("pattern", f"S{width}")])
-    keys["start"] = layout.start_cpg[region] + first
-    keys["pattern"] = shifted.astype(np.uint8).view(f"S{width}").ravel()
-    distinct, count = np.unique(keys, return_counts=True)
-    return Patterns(distinct["start"], distinct["pattern"], count)
+    shifted = np.take_along_axis(digits, np.minimum(place, width - 1), axis=1) * inside
+    start = layout.start_cpg[region] + first
+    _, which, count = np.unique(_numbers(start, shifted), return_index=True, return_counts=True)
+    pattern = LETTERS[shifted[which]].view(f"S{width}").ravel()
+    return Patterns(start[which], pattern, count)
+
+
+def _numbers(start: np.ndarray, digits: np.ndarray) -> np.ndarray:
+    """int64 [k]: equal for equal fragments and ascending as they are, by start [k] and digits [k, c]; whole numbers
+    are sorted many times faster than bytes."""
+    found = np.unique(start, return_inverse=True)[1].astype(np.int64)
+    for low in range(0, digits.shape[1], DIGITS):
+        few = digits[:, low : low + DIGITS].astype(np.int64)
+        part = few @ 4 ** np.arange(few.shape[1])[::-1]
+        found = np.unique(found * 4**DIGITS + part, return_inverse=True)[1]
+    return found
 
 
 def thinned(patterns: Patterns, *, share: float, rng: np.random.Generator) -> Patterns:

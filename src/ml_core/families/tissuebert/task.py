@@ -36,7 +36,7 @@ class TissueTask(Task):
         self.weights = {term: weights[term] for term in TERMS if weights[term] > 0}
 
     def counts(self, batch: Bags) -> dict[str, int]:
-        reads = round(float(batch.weight.sum()))
+        reads = int(batch.weight.sum())
         counted = {"tissue": reads, "likelihood": reads, "bag": len(batch.tissue)}
         return {term: counted[term] for term in self.weights}
 

@@ -11,6 +11,8 @@ from ml_core.families.hgt.inference import encode
 from ml_core.families.hgt.known import Known
 from ml_core.families.hgt.messages import directed_relations
 from ml_core.families.hgt.model_settings import ModelSettings
+from ml_core.families.hgt.settings import SplitsSettings
+from ml_core.families.hgt.splits import hold_out
 from ml_core.families.hgt.train import hidden_targets, prepare_on
 from tests.unit.families.hgt.graphs import random_graph, random_splits
 
@@ -36,6 +38,31 @@ def sent_pairs(piece):
     node = torch.arange(graph.node_count) if graph.node is None else graph.node
     row = graph.structure.source.long()
     return set(zip(node[graph.row_node[row]].tolist(), node[graph.structure.target.long()].tolist(), strict=True))
+
+
+@pytest.mark.parametrize("mode", ["full", "edges", "neighbours"])
+def test_under_a_holdout_a_disease_hears_all_of_its_drugs_or_none_and_is_asked_for_where_it_hears_none(mode):
+    graph = random_graph()
+    splits = hold_out(graph, settings=SplitsSettings(kind="disease_holdout"))
+    samples = prepare_on(graph, splits, ModelSettings(**{**SMALL, "mode": mode, "neighbours": [50, 50]})).train
+    own = splits.edges_in("train")
+    own = own[graph.relation_of[own] == graph.relation_index("indication")]
+    hearing = []
+    for epoch in range(6):
+        for index in range(len(samples)):
+            (piece,) = samples.fetch(np.array([index]), seed=0, epoch=epoch)
+            sent = sent_pairs(piece)
+            node = np.arange(graph.node_count) if piece.graph.node is None else piece.graph.node.numpy()
+            there = own[np.isin(graph.head[own], node) & np.isin(graph.tail[own], node)]
+            heard = {int(edge): (int(graph.head[edge]), int(graph.tail[edge])) in sent for edge in there}
+            for disease in np.unique(graph.tail[there]):
+                mine = {heard[int(edge)] for edge in there[graph.tail[there] == disease]}
+                assert len(mine) == 1
+                hearing += mine
+            asked = next((each for each in piece.links if each.relation == graph.relation_index("indication")), None)
+            for answer in [] if asked is None else node[asked.tails.answer.numpy()]:
+                assert not any(heard[int(edge)] for edge in there[graph.tail[there] == answer])
+    assert 0.1 < 1 - np.mean(hearing) < 0.6
 
 
 @pytest.mark.parametrize("mode", ["full", "edges", "neighbours"])

@@ -78,7 +78,7 @@ def test_no_step_of_em_makes_the_reads_less_likely_than_the_answer() -> None:
         return float((weight[:, 0] * np.log(likelihood @ x)).sum())
 
     assert value(found[0]) >= max(value(x) for x in rng.dirichlet(np.ones(5), 500))
-    np.testing.assert_allclose(step(likelihood, weight, found, 1.0), found, atol=1e-4)
+    np.testing.assert_allclose(step(likelihood, weight, found), found, atol=1e-4)
 
 
 def test_reads_counted_together_are_reads_one_by_one(atlas: Atlas, tables: LikelihoodTables) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ml_core.families.tissuebert.evidence import Reads
 from ml_core.families.tissuebert.held_out import Donor, held_out
 from ml_core.families.tissuebert.mixing import cfdna, dirichlet, mix, spiked
 from tests.unit.families.tissuebert.planted import plant_atlas, plant_regions
@@ -10,9 +11,9 @@ from tests.unit.families.tissuebert.planted import plant_atlas, plant_regions
 TISSUES, DONORS = 4, 3
 
 
-def marked(held: range) -> list[Donor]:
+def marked(held: range, *, depth: float = 20) -> list[Donor]:
     """Donors among `held` samples whose reads' scores are the sample's number."""
-    regions = plant_regions(plant_atlas(tissues=TISSUES, markers=5), donors=DONORS, depth=20)
+    regions = plant_regions(plant_atlas(tissues=TISSUES, markers=5), donors=DONORS, depth=depth)
     number = np.repeat(regions.row_sample[:, None], TISSUES, axis=1)
     # Alike reads of a region are scored once, so that each row's states must tell its sample: PAD places do.
     regions.states[:, 149] = regions.row_sample
@@ -22,7 +23,7 @@ def marked(held: range) -> list[Donor]:
 def test_every_read_is_of_a_held_out_donor_and_in_its_share() -> None:
     held = range(8, 12)
     truth = np.array([0.6, 0.3, 0.0, 0.1])
-    reads = mix(marked(held), truth, depth=400, rng=np.random.default_rng(0))
+    reads = mix(marked(held, depth=500), truth, depth=400, rng=np.random.default_rng(0))
     assert reads.scores is not None
     sample = reads.scores[:, 0].astype(int)
     assert set(sample) == {8, 9, 11}
@@ -41,11 +42,37 @@ def test_only_real_reads_of_the_deepest_sample_make_a_donor() -> None:
     assert [donor.reads.total for donor in found] == deep
 
 
+def test_no_read_is_drawn_twice_and_as_many_as_asked_for() -> None:
+    donor = marked(range(4), depth=60)[0]
+    drawn = donor.thinned(np.full(20, 30.0), rng=np.random.default_rng(0))
+    assert drawn.total == pytest.approx(20 * 30, rel=0.1)
+    there, taken = (counted(each) for each in (donor.reads, drawn))
+    assert all(taken[key] <= there[key] for key in taken)
+    everything = donor.thinned(np.full(20, 1e6), rng=np.random.default_rng(0))
+    assert counted(everything) == there
+
+
+def counted(reads: Reads) -> dict[tuple[int, ...], float]:
+    keys = np.stack([reads.region, reads.n_meth, reads.n_cov], axis=1).tolist()
+    found: dict[tuple[int, ...], float] = {}
+    for key, weight in zip(keys, reads.weight.tolist(), strict=True):
+        found[tuple(key)] = found.get(tuple(key), 0.0) + weight
+    return found
+
+
+def test_a_donor_with_too_few_reads_makes_the_mixture_shallower_and_no_share_smaller() -> None:
+    donors = marked(range(4), depth=30)
+    reads = mix(donors, np.array([0.9, 0.1, 0, 0]), depth=1000, rng=np.random.default_rng(0))
+    assert reads.scores is not None
+    of_first = reads.weight[reads.scores[:, 0] == 0].sum()
+    assert of_first == donors[0].reads.total  # all that there is of it
+    assert of_first / reads.total == pytest.approx(0.9, abs=0.03)
+
+
 def test_a_region_that_one_donor_lacks_is_left_out() -> None:
     donors = marked(range(4))
     gone = donors[0].reads.taken(donors[0].reads.region != 7)
-    first = np.searchsorted(gone.region, np.arange(21))
-    donors[0] = Donor(0, gone, first, np.cumsum(gone.weight))
+    donors[0] = Donor(0, gone, np.bincount(gone.region, gone.weight, minlength=20))
     reads = mix(donors, np.array([0.5, 0.5, 0, 0]), depth=30, rng=np.random.default_rng(0))
     assert set(range(20)) - set(reads.region) == {7}
 

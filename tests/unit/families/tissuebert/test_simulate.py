@@ -134,6 +134,28 @@ def test_patterns_begin_and_end_with_a_covered_cpg_and_alike_ones_are_counted() 
     assert found.count.tolist() == [2, 1, 1]
 
 
+def test_wide_patterns_are_counted_and_sorted_as_bytes_are() -> None:
+    rng = np.random.default_rng(0)
+    layout = Layout.of([np.arange(0, 225, 5)] * 2, start_cpg=np.array([1, 51]))
+    region = np.sort(rng.integers(0, 2, 400))
+    covered = np.ones((400, 45), bool)
+    covered[:, 40:] = rng.random((400, 5)) < 0.5
+    methylated = np.repeat(rng.random((400, 3)) < 0.5, 15, axis=1)
+    found = as_patterns(region, covered=covered, methylated=methylated, layout=layout)
+    pairs = list(zip(found.start_cpg.tolist(), found.pattern.tolist(), strict=True))
+    assert pairs == sorted(set(pairs))
+    assert found.count.sum() == 400
+    assert found.count.max() > 1
+
+
+def test_blood_is_deeper_so_that_mixtures_find_enough_of_it() -> None:
+    made = simulate(small(depth=10.0, blood_deeper=3.0))
+    reads = {name: patterns.count.sum() for name, patterns in made.reads()}
+    tissue = made.samples.set_index("name")["tissue"]
+    blood, other = (np.mean([reads[name] for name in reads if (tissue[name] == "blood") == own]) for own in (1, 0))
+    assert blood / other == pytest.approx(3, rel=0.1)
+
+
 def test_copies_are_part_of_their_donor_s_reads(tmp_path: Path) -> None:
     made = simulate(small(copies=1))
     reads = dict(made.reads())

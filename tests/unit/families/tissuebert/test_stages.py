@@ -99,6 +99,25 @@ def test_chosen_regions_tell_more_than_those_left_out(tmp_path: Path) -> None:
     assert (target[few.regions["start_cpg"]] != "").mean() > (target != "").mean()
 
 
+def test_a_panel_knows_its_targets_from_the_atlas_beside_it(tmp_path: Path) -> None:
+    """Only what a region tells is taken: another panel, or other fractions, change nothing of the rest."""
+    made = run_data_stages(tmp_path / "data", until="panel")
+    raw, panel = files_of(made["raw"].directory), load_panel(made["panel"].directory)
+    atlas = pd.read_csv(raw.files["atlas"], sep="\t").set_index("startCpG").fillna({"target": "", "direction": ""})
+    assert (panel.regions["target"] != "").mean() > 0.7
+    for name in ("target", "direction"):
+        assert panel.regions[name].tolist() == atlas[name][panel.regions["start_cpg"]].tolist()
+    folder = copied(made["raw"], tmp_path / "mine")
+    given = {name: str(folder / raw.files[name].name) for name in ("samples", "panel", "fasta")}
+    alone = load_panel(
+        run_data_stages(tmp_path / "alone", until="panel", raw={"source": "path", "build": "simulated", **given})[
+            "panel"
+        ].directory
+    )
+    assert set(alone.regions["target"]) == {""}
+    np.testing.assert_array_equal(alone.information, panel.information)
+
+
 def copied(artifact: Artifact, folder: Path) -> Path:
     """The files of a raw stage in a folder of the user's."""
     raw = files_of(artifact.directory)
@@ -224,25 +243,3 @@ def test_tables_of_reads_keep_their_split_and_say_that_donors_are_shared(tmp_pat
         "no_near_duplicate": True,
         "all_splits_filled": True,
     }
-
-
-def test_a_simulated_atlas_is_learnt_calibrated_and_found_in_mixtures(tmp_path: Path) -> None:
-    """The stages that exist, in their order, each on what the one before it wrote."""
-    sizes = {
-        "dim": 16,
-        "layers": 1,
-        "heads": 2,
-        "feed_dim": 32,
-        "bag_reads": 8,
-        "samples_per_epoch": 64,
-        "table_folds": 2,
-    }
-    settings = {**sizes, "max_epochs": 2, "device": "cpu", "tensorboard": False, "progress_bar": False}
-    few = {"depths": [5], "cfdna": 2, "dirichlet": 2, "validation": 2, "grid_fractions": [0.2], "grid_depths": [5]}
-    less = {"grid_repeats": 1, "blanks": 2, "missing_fractions": [0.1], "missing_repeats": 1, "bootstrap_draws": 20}
-    made = run_data_stages(tmp_path, until="mixtures", model=settings, mixtures={**few, **less})
-    assert 0 <= made["mixtures"].summary.numbers["mixtures.depth_5.mae"] < 1
-    for stage in ("model", "calibration", "mixtures"):
-        failed = [check.name for check in made[stage].summary.checks if not check.passed]
-        assert not set(failed) & {"finite", "test_unseen"}, failed
-        assert all((made[stage].directory / path).is_file() for path in made[stage].summary.figures.values())

@@ -27,7 +27,7 @@ SETTINGS = MixturesSettings(
     cfdna=24,
     dirichlet=16,
     validation=24,
-    concentrations=[1.0],
+    concentrations=[1.0, 0.1],
     grid_fractions=[0.01, 0.1, 0.2],
     grid_depths=[20],
     blanks=6,
@@ -53,10 +53,17 @@ def test_limits_of_detection_lie_above_those_of_blank(study: Study) -> None:
 
 
 def test_a_missing_tissue_is_counted_as_unknown(study: Study) -> None:
-    rows = missing_error(missing(study))
+    rows = missing_error(missing(study, groups=np.arange(6)))
     assert [row["true"] for row in rows] == [0.0, 0.2]
     for row in rows:
         assert row["found"] == pytest.approx(row["true"], abs=0.04)
+
+
+def test_tissues_of_one_group_are_not_taken_out(study: Study) -> None:
+    groups = np.array([0, 1, 1, 1, 1, 2])
+    lost = missing(study, groups=groups)
+    assert set(lost["tissue"]) <= {"tissue 0", "tissue 5"}
+    assert study.tables.tissues[study.background] not in set(lost["tissue"])
 
 
 def test_what_is_saved_estimates_alike(study: Study, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from ml_core.families.tissuebert.train import prepare_on
 from ml_core.training.task import Training
 from tests.unit.families.tissuebert.planted_model import TISSUES, plant, splits_of
 
-SMALL = {"dim": 8, "layers": 1, "heads": 2, "feed_dim": 16, "bag_reads": 8, "table_folds": 2}
+SMALL = {"dim": 8, "layers": 1, "heads": 2, "feed_dim": 16, "bag_reads": 8, "table_folds": 2, "tissue_weight": 1.0}
 
 
 @pytest.fixture(scope="module")
@@ -68,12 +68,12 @@ def test_a_loss_of_weight_0_is_left_out_and_others_keep_their_value(regions: Reg
 def test_the_tissue_head_aims_at_smoothed_labels_and_reads_weigh_as_often_as_they_occur(regions: Regions) -> None:
     training = training_of(regions, label_smoothing=0.2)
     task, bags = task_of(training), bags_of(training)
-    batch = bags.fetch(np.arange(3), seed=0, epoch=0)
+    batch = bags.fetch(np.arange(len(bags)), seed=0, epoch=0)
     of_read = batch.tissue[batch.bag]
     target = torch.full((len(of_read), TISSUES), 0.2 / TISSUES)
     target[torch.arange(len(of_read)), of_read] += 0.8
     each = -(target * task.model(batch.reads).tissue.log_softmax(1)).sum(1)
-    assert batch.weight.unique().tolist() == [1, 2]
+    assert batch.weight.max() > 1
     expected = (each * batch.weight).sum() / batch.weight.sum()
     assert value(task.losses(batch, task.model)["tissue"]) == pytest.approx(value(expected), rel=1e-5)
 

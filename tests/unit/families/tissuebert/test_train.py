@@ -29,6 +29,7 @@ TINY = {
     "batch_size": 16,
     "samples_per_epoch": 400,
     "max_epochs": 6,
+    "tissue_weight": 1.0,
     "learning_rate": 5e-3,
     "device": "cpu",
     "threads": 1,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +70,18 @@ def read_atlas(path: Path) -> Candidates:
         found.append(region | {"target": cell["target"].strip(), "direction": direction, "name": cell["name"]})
         fractions.append([_fraction(cell[name], path=path, row=row, column=name) for name in types])
     return Candidates(path, _frame(path, found, what=ATLAS), tuple(types), np.array(fractions))
+
+
+def with_targets(candidates: Candidates, atlas: Candidates) -> Candidates:
+    """Candidates that know which tissue they tell, in which direction, where the atlas has the same CpGs; only the
+    target is taken, none of the atlas's fractions."""
+    key = ["chromosome", "start_cpg", "end_cpg"]
+    told = atlas.frame.drop_duplicates(key)[[*key, "target", "direction"]]
+    joined = candidates.frame[key].merge(told, on=key, how="left").fillna("")
+    frame = candidates.frame.assign(
+        **{name: joined[name].to_numpy(object) for name in ("target", "direction")},
+    )
+    return replace(candidates, frame=frame)
 
 
 def _region(path: Path, row: int, cells: list[str], *, numbered: bool) -> dict[str, str | int]:

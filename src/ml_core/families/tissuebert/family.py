@@ -1,14 +1,11 @@
-"""TissueBERT: from reads of bisulfite sequencing to a calibrated model of the tissues that they are from.
-
-Predictions and the report are not here yet, so that this is no family.py: no door leads here.
-"""
+"""TissueBERT: from reads of bisulfite sequencing to the tissues of a sample. The whole story, stage by stage."""
 
 from __future__ import annotations
 
 from ml_core.families.tissuebert.model_settings import CalibrationSettings, ModelSettings
-from ml_core.families.tissuebert.report_settings import MixturesSettings
+from ml_core.families.tissuebert.report_settings import MixturesSettings, PredictSettings, ReportSettings
 from ml_core.families.tissuebert.settings import PanelSettings, RawSettings, RegionsSettings, SplitsSettings
-from ml_core.stages import Check, Family, Stage
+from ml_core.stages import Check, Family, Prediction, Stage
 
 RAW = Stage(
     name="raw",
@@ -167,12 +164,92 @@ MIXTURES = Stage(
     kinds=("numpy",),
 )
 
-LEARNING = Family(
+REPORT = Stage(
+    name="report",
+    settings=ReportSettings,
+    run="report:build",
+    inputs=("panel", "regions", "splits", "model", "calibration", "mixtures"),
+    description="Model and baselines on test donors by read, region and sample, and in mixtures, as one page.",
+    checks=(
+        Check(
+            "no_shared_donor",
+            "A donor has samples in two splits: every metric is too good.",
+            "This is a bug: report it with the sheet of the samples and the settings of panel.",
+        ),
+        Check(
+            "within_ceiling",
+            "Regions are named better than the training donors' tables say that anyone can: test donors may be known.",
+            "Look for copies of test samples among the training samples.",
+            blocking=False,
+        ),
+        Check(
+            "baselines_beaten",
+            "Logistic regression, naive Bayes, NNLS or EM does better than the model at something.",
+            "Use that for it; or train longer, give more donors, or look at the curves.",
+            blocking=False,
+        ),
+    ),
+    kinds=("html",),
+)
+
+FAMILY = Family(
     name="tissuebert",
     title="TissueBERT: tissue of origin from DNA methylation",
     description="Reads of bisulfite sequencing over a panel of regions, pooled into the tissues they come from.",
     package="ml_core.families.tissuebert",
-    stages=(RAW, PANEL, REGIONS, SPLITS, MODEL, CALIBRATION, MIXTURES),
-    key_metrics=("split.shared_donors",),
-    smallest={"raw": {"regions": 30, "tissues": 4, "donors": 3, "depth": 6.0}},
+    stages=(RAW, PANEL, REGIONS, SPLITS, MODEL, CALIBRATION, MIXTURES, REPORT),
+    key_metrics=(
+        "test.sample_accuracy",
+        "test.region_accuracy",
+        "test.region_ceiling",
+        "test.read_accuracy",
+        "test.read_auc",
+        "baseline.logistic.sample_accuracy",
+        "baseline.naive_bayes.sample_accuracy",
+        "mixtures.depth_5.mae",
+        "baseline.nnls.depth_5.mae",
+        "baseline.em.depth_5.mae",
+        "calibration.ece",
+        "interval.coverage",
+        "split.shared_donors",
+    ),
+    smallest={
+        "raw": {"regions": 30, "tissues": 4, "donors": 4, "depth": 6.0},
+        "model": {
+            "dim": 16,
+            "layers": 1,
+            "heads": 2,
+            "feed_dim": 32,
+            "region_rank": 8,
+            "bag_reads": 3,
+            "tissue_weight": 1.0,
+            "label_smoothing": 0.0,
+            "learning_rate": 0.01,
+            "batch_size": 4,
+            "samples_per_epoch": 24,
+            "table_folds": 2,
+            "max_epochs": 3,
+        },
+        "mixtures": {
+            "depths": [5],
+            "concentrations": [0.1],
+            "cfdna": 2,
+            "dirichlet": 1,
+            "validation": 2,
+            "grid_fractions": [0.2],
+            "grid_depths": [5],
+            "grid_repeats": 1,
+            "blanks": 2,
+            "missing_fractions": [0.1],
+            "missing_repeats": 1,
+            "bootstrap_draws": 20,
+        },
+        "report": {"draws": 2, "pooled_reads": [10, 50]},
+    },
+    predict=Prediction(
+        stage="mixtures",
+        settings=PredictSettings,
+        run="predict:answer",
+        description="The tissues of one new sample with intervals, or that it cannot be reported and why.",
+    ),
 )
