@@ -378,6 +378,8 @@ def test_the_last_stage_is_a_report_with_figures_and_finite_metrics(finished: Sm
 
 def test_the_report_has_a_score_with_its_interval(finished: SmallestRun) -> None:
     """By which a champion is chosen: a model is promoted only where it is better by more than this interval."""
+    if not finished.family.scores:
+        pytest.skip(f"{finished.family.name} declares no score, so that none of its models is promoted by itself")
     numbers = finished.artifacts[finished.family.stages[-1].name].summary.numbers
     known = [score.metric for score in finished.family.scores if numbers.get(score.metric) is not None]
     assert known
