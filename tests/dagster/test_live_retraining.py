@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -87,32 +86,34 @@ def same_bytes_seen(dev: Dev) -> bool:
 def test_a_file_dropped_for_a_family_ends_in_a_report_and_a_decision(family: Family, tmp_path: Path) -> None:
     """Its simulator's files, as if they came from an instrument."""
     data = tmp_path / "data"
-    fields = simulated_files(family, tmp_path / "made")
-    for name, path in fields.items():
-        (data / "inbox" / name).mkdir(parents=True)
-        fields[name] = data / "inbox" / name / path.name
-        shutil.copyfile(path, fields[name].with_name(".aside"))
+    made, described = simulated_files(family, tmp_path / "made")
+    shutil.copytree(next(iter(made.values())).parent, data / "inbox")  # with the files that a sheet names
+    fields = {name: data / "inbox" / path.name for name, path in made.items()}
+    for path in fields.values():
+        path.rename(path.with_name(f".{path.name}"))
     config: dict[str, Any] = {f"{family.name}_{stage}": {"config": dict(of)} for stage, of in family.smallest.items()}
     config[f"{family.name}_{family.stages[0].name}"] = {
-        "config": {"source": "path", **{name: str(path) for name, path in fields.items()}}
+        "config": {**described, "source": "path", **{name: str(path) for name, path in fields.items()}}
     }
     (data / "retrain").mkdir()
     (data / "retrain" / f"{family.name}.yaml").write_text(yaml.safe_dump({"ops": config, **IN_PROCESS}))
     with dagster_dev(tmp_path, "dagster_definitions") as dev:
         dev.start_sensor(f"{family.name}_new_data")
         for path in fields.values():
-            os.replace(path.with_name(".aside"), path)
+            path.with_name(f".{path.name}").rename(path)
         wait_for(lambda: dev.runs(family.name), what="a run", seconds=TWO_LOOKS)
         wait_for(lambda: ended(dev, family.name, 1), what="the report", seconds=600)
         assert dev.status(dev.runs(family.name)[0]) == "SUCCESS", "\n".join(dev.messages(dev.runs(family.name)[0]))
-    (row,) = journal.read(history_file(family, Store(data)))
-    assert row["promoted"]
+    rows = journal.read(history_file(family, Store(data)))
+    assert [row["promoted"] for row in rows] == ([True] if family.scores else [])
 
 
-def simulated_files(family: Family, folder: Path) -> dict[str, Path]:
-    """Field of the settings to the simulator's file."""
+def simulated_files(family: Family, folder: Path) -> tuple[dict[str, Path], dict[str, Any]]:
+    """Field of the settings to the simulator's file, and the other fields that say what the files are."""
     first, store = family.stages[0], Store(folder)
     settings = first.settings.parse(dict(family.smallest.get(first.name, {})), where=first.name)
     made = run_stage(family, first, settings=settings, store=store).artifact
-    files = json.loads(made.path("source.json").read_text())["files"]
-    return {name: made.path(file) for name, file in files.items() if name in first.settings.model_fields}
+    source = json.loads(made.path("source.json").read_text())
+    fields = first.settings.model_fields
+    described = {name: value for name, value in source.items() if name in fields and name not in ("files", "source")}
+    return {name: made.path(file) for name, file in source["files"].items() if name in fields}, described
