@@ -5,7 +5,7 @@ from __future__ import annotations
 from ml_core.families.tissuebert.model_settings import CalibrationSettings, ModelSettings
 from ml_core.families.tissuebert.report_settings import MixturesSettings, PredictSettings, ReportSettings
 from ml_core.families.tissuebert.settings import PanelSettings, RawSettings, RegionsSettings, SplitsSettings
-from ml_core.stages import Check, Family, Prediction, Stage
+from ml_core.stages import Check, Family, Prediction, Score, Stage
 
 RAW = Stage(
     name="raw",
@@ -213,6 +213,7 @@ FAMILY = Family(
         "interval.coverage",
         "split.shared_donors",
     ),
+    scores=(Score("test.sample_accuracy", higher_is_better=True),),
     smallest={
         "raw": {"regions": 30, "tissues": 4, "donors": 4, "depth": 6.0},
         "model": {

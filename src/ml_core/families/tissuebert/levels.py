@@ -14,7 +14,7 @@ from ml_core.families.tissuebert.ceiling import read_ceiling, read_chances, regi
 from ml_core.families.tissuebert.classifiers import SampleLogistic, prior
 from ml_core.families.tissuebert.report_settings import ReportSettings
 from ml_core.families.tissuebert.scores import accuracy, by_tissue, confusion, pooled
-from ml_core.metrics.bootstrap import draw_weights
+from ml_core.metrics.bootstrap import draw_weights, interval
 from ml_core.summary import Number
 
 METHODS = {MODEL: "test", TABLES: "baseline.tables", NAIVE_BAYES: "baseline.naive_bayes"}
@@ -86,7 +86,8 @@ def samples(known: Known, settings: ReportSettings) -> dict[str, Number]:
         summed, true = by_sample(asked.said[name], asked)
         numbers[f"{prefix}.sample_accuracy"] = accuracy(summed, true)
         if name == MODEL:
-            numbers["test.sample_accuracy_se"] = _standard_error(summed.argmax(1) == true, settings)
+            donor = known.regions.samples["donor"].to_numpy()[asked.samples]
+            numbers |= _uncertainty(summed.argmax(1) == true, donor, settings)
     learnt = known.splits.samples_in("train")
     true = known.regions.tissue_of_sample[asked.samples]
     tissue = known.regions.tissue_of_sample[learnt]
@@ -132,7 +133,14 @@ def tissue_table(known: Known) -> Rows:
     return rows
 
 
-def _standard_error(right: np.ndarray, settings: ReportSettings) -> float:
-    """Of a share of samples, by drawing samples with replacement; NaN without any."""
-    weights = draw_weights(len(right), draws=settings.bootstrap_draws, seed=settings.seed)
-    return float((weights @ right / len(right)).std()) if len(right) else float("nan")
+def _uncertainty(right: np.ndarray, donor: np.ndarray, settings: ReportSettings) -> dict[str, Number]:
+    """Standard error and 95 % interval of a share of samples [n], donors drawn with replacement; NaN without any."""
+    names, group = np.unique(donor.astype(str), return_inverse=True)
+    weights = draw_weights(len(names), draws=settings.bootstrap_draws, seed=settings.seed)[:, group]
+    shares = (weights @ right) / weights.sum(1) if len(right) else np.full(len(weights), np.nan)
+    low, high = interval(shares)
+    return {
+        "test.sample_accuracy_se": float(shares.std()),
+        "test.sample_accuracy_low": low,
+        "test.sample_accuracy_high": high,
+    }
