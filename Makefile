@@ -48,8 +48,9 @@ real: set-up ## reproduce a family's figures on real data: make real FAMILY=hgt
 ui: set-up ## start Dagster's web interface (stop it with Ctrl-C)
 	$(PY) -m dagster dev -w workspace.yaml
 
-test: set-up ## run the fast tests
-	$(PY) -m pytest -m 'not slow and not browser'
+# A file's tests stay together, for they share what its fixtures train.
+test: set-up ## run the fast tests, two files at a time
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile -m 'not slow and not browser'
 
 test-slow: set-up ## run the tests that take longer
 	$(PY) -m pytest -m 'slow and not browser' --timeout 1200

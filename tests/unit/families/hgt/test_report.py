@@ -158,7 +158,7 @@ def test_the_page_stands_alone_with_its_figures_inside(finished: dict[str, Artif
 
 def test_the_shell_can_ask_the_artifacts_of_the_run(store: Store, finished: dict[str, Artifact]) -> None:
     assert FAMILY.predict is not None
-    artifacts = artifacts_of(FAMILY, FAMILY.predict.stage, store)
+    artifacts = artifacts_of(FAMILY, finished[FAMILY.predict.stage], store)
     graph = load_graph(artifacts["graph"].directory)
     disease = str(graph.node_ids[graph.nodes_of("disease").start])
     settings = FAMILY.predict.settings.parse({"disease": disease, "top": "5"}, where="predict")
