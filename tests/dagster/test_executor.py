@@ -41,7 +41,7 @@ def test_a_run_whose_process_is_gone_is_ended(
         assert run.status == after
 
 
-@pytest.mark.parametrize("process", [this_process(), "another-host 1", ""])
+@pytest.mark.parametrize("process", [this_process(), "another-host 1", ""], ids=["lives", "elsewhere", "unknown"])
 def test_a_run_that_lives_or_of_which_nothing_is_known_is_left_alone(process: str) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         run_id = started(instance, process, dg.DagsterRunStatus.STARTED)
