@@ -11,7 +11,7 @@ import dagster as dg
 
 from ml_core.launch.folder import SECONDS_TO_END
 from ml_core.launch.parent import SECONDS_TO_SAVE
-from ml_core.stages import Watcher
+from ml_core.running import Watcher
 
 
 class ThroughPipes:

@@ -16,7 +16,8 @@ from ml_core.confinement import refuse_outside
 from ml_core.errors import UserError
 from ml_core.presets import settings_of
 from ml_core.promotion import Decision, consider
-from ml_core.stages import Check, Family, Outcome, Stage, run_stage
+from ml_core.running import Outcome, run_stage
+from ml_core.stages import Check, Family, Stage
 
 ACCELERATOR = "accelerator"  # the pool of stages that train: one at a time, see dagster.yaml
 FORCE = Field(False, description="Run although nothing has changed")

@@ -14,8 +14,9 @@ from dagster_definitions.stage_assets import ACCELERATOR, ended_in_one_sentence
 from dagster_definitions.training_run import ObservedEpochs, stopped_with_parent
 from ml_core.artifacts import Artifact, Store
 from ml_core.presets import Values, read_preset, settings_of
+from ml_core.running import Outcome, run_stage
 from ml_core.seeds import stages_to_seed
-from ml_core.stages import Family, Outcome, failed_checks, run_stage
+from ml_core.stages import Family, failed_checks
 
 DATASET, SEED = "dataset", "seed"
 SEEDS = [str(seed) for seed in range(10)]

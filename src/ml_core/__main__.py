@@ -21,7 +21,8 @@ from ml_core.launch.rank import own_rank, work
 from ml_core.predict import add_command
 from ml_core.presets import check_preset, choose_settings
 from ml_core.promotion import consider
-from ml_core.stages import Stage, failed_checks, run_stage
+from ml_core.running import run_stage
+from ml_core.stages import Stage, failed_checks
 from ml_core.training.interrupt import Interrupted
 
 COMMANDS = "list | run | seeds | champion | predict | find-lr | find-batch-size | compare | validate"

@@ -18,6 +18,8 @@ FRAME = {
     "summary",
     "artifacts",
     "stages",
+    "running",
+    "usage",
     "sources",
     "code_version",
     "presets",

@@ -10,7 +10,8 @@ from ml_core.artifacts import Store
 from ml_core.errors import UserError
 from ml_core.families import get_family
 from ml_core.presets import choose_settings
-from ml_core.stages import Stage, prepare_training
+from ml_core.running import prepare_training
+from ml_core.stages import Stage
 
 if TYPE_CHECKING:
     from ml_core.training.task import Training

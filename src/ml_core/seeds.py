@@ -14,7 +14,8 @@ from ml_core.artifacts import Artifact, Store
 from ml_core.errors import UserError
 from ml_core.families import get_family
 from ml_core.presets import Values, choose_settings, read_preset, with_overrides
-from ml_core.stages import Family, failed_checks, run_stage
+from ml_core.running import run_stage
+from ml_core.stages import Family, failed_checks
 from ml_core.summary import Number
 
 DONE, CHECK_FAILED = 0, 1

@@ -26,6 +26,8 @@ LIGHT_FILES = [
     "settings",
     "artifacts",
     "stages",
+    "running",
+    "usage",
     "summary",
     "sources",
     "raw_copy",

@@ -13,8 +13,9 @@ import torch
 
 from ml_core.artifacts import Artifact, Store
 from ml_core.families import find_families
+from ml_core.running import Outcome, prepare_training, run_stage
 from ml_core.settings import Settings
-from ml_core.stages import Family, Outcome, Stage, prepare_training, run_stage
+from ml_core.stages import Family, Stage
 from ml_core.training.task import Training
 
 # What a test needs to see every step on one thread of a CPU; a stage that trains takes them besides its smallest ones.

@@ -14,7 +14,8 @@ from ml_core import journal
 from ml_core.artifacts import Store
 from ml_core.families import find_families
 from ml_core.promotion import history_file
-from ml_core.stages import Family, run_stage
+from ml_core.running import run_stage
+from ml_core.stages import Family
 from tests.dagster.live import Dev, dagster_dev, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]

@@ -11,8 +11,8 @@ from ml_core.artifacts import Artifact
 from ml_core.families.hgt import graph, raw, splits
 from ml_core.families.hgt.data import load_graph, load_splits
 from ml_core.families.hgt.settings import GraphSettings, RawSettings, SplitsSettings
+from ml_core.running import StageRun
 from ml_core.settings import Settings
-from ml_core.stages import StageRun
 from ml_core.summary import Summary
 
 

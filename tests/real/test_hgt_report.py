@@ -14,8 +14,8 @@ from ml_core.families.hgt.curated import read_curated
 from ml_core.families.hgt.data import EdgeSplits, KnowledgeGraph, load_graph, load_splits
 from ml_core.families.hgt.judges import EmbeddingJudge, PopularityJudge
 from ml_core.families.hgt.settings import GraphSettings, RawSettings, SplitsSettings
+from ml_core.running import StageRun
 from ml_core.settings import Settings
-from ml_core.stages import StageRun
 
 MOST_CPU_SECONDS = 60
 

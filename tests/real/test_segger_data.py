@@ -21,8 +21,8 @@ from ml_core.families.segger.settings import (
     TilesSettings,
     TranscriptsSettings,
 )
+from ml_core.running import StageRun
 from ml_core.settings import Settings
-from ml_core.stages import StageRun
 from ml_core.summary import Summary
 
 PIXEL_UM = 0.12028

@@ -14,8 +14,8 @@ from ml_core.families.sequence.overlap import Account
 from ml_core.families.sequence.peer import as_scikit_bio, unifrac_of_scikit_bio
 from ml_core.families.sequence.settings import RawSettings, SplitsSettings, TableSettings, UnifracSettings
 from ml_core.families.sequence.unifrac import Metric, faith_pd, within
+from ml_core.running import StageRun
 from ml_core.settings import Settings
-from ml_core.stages import StageRun
 from ml_core.summary import Summary
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from ml_core.artifacts import Store
 from ml_core.families import get_family
-from ml_core.stages import run_stage
+from ml_core.running import run_stage
 
 
 @pytest.mark.slow

@@ -12,7 +12,8 @@ import pytest
 
 from ml_core.artifacts import Artifact, Store
 from ml_core.errors import UserError
-from ml_core.stages import Family, Outcome, Stage, run_stage
+from ml_core.running import Outcome, run_stage
+from ml_core.stages import Family, Stage
 from tests.unit.conftest import WORK, CountSettings, DoubleSettings, forget
 
 

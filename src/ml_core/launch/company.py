@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from ml_core.launch.folder import SPEC, Spec, new_folder, read_first_error
 from ml_core.launch.rank import be_quiet, is_lost_connection, own_rank, report, take_part
 from ml_core.launch.watch import Watch, WatchFolder
-from ml_core.stages import Family, Silent, Stage, StageRun
+from ml_core.running import Silent, StageRun
+from ml_core.stages import Family, Stage
 from ml_core.summary import Summary
 
 if TYPE_CHECKING:

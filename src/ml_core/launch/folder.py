@@ -18,7 +18,8 @@ from typing import Any, Literal
 
 from ml_core.artifacts import Artifact
 from ml_core.errors import UserError
-from ml_core.stages import Family, Stage, StageRun, Watcher
+from ml_core.running import StageRun, Watcher
+from ml_core.stages import Family, Stage
 from ml_core.summary import Summary
 
 PREFIX = "processes-"

@@ -29,7 +29,8 @@ from ml_core.launch.folder import (
     read_result,
     wait_for_ranks,
 )
-from ml_core.stages import Family, Stage, StageRun
+from ml_core.running import StageRun
+from ml_core.stages import Family, Stage
 from ml_core.summary import Summary
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from ml_core.launch.folder import (
     write_result,
 )
 from ml_core.launch.watch import WatchFolder
-from ml_core.stages import Silent, StageRun, Watcher
+from ml_core.running import Silent, StageRun, Watcher
 from ml_core.summary import Summary
 
 SECONDS_FOR_ANOTHERS_ERROR = 2.0

@@ -6,7 +6,6 @@ import ctypes
 import logging
 import os
 import platform
-import resource
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import torch
 
 from ml_core.errors import UserError
 from ml_core.training.settings import TrainingSettings
+from ml_core.usage import peak_memory_gb
 
 log = logging.getLogger("ml_core.training")
 
@@ -62,8 +62,7 @@ def memory_gb(device: torch.device) -> float:
         return torch.cuda.max_memory_allocated(device) / 1e9
     if device.type == "mps":
         return torch.mps.driver_allocated_memory() / 1e9
-    unit = 1 if sys.platform == "darwin" else 1024  # getrusage counts bytes on macOS, kilobytes elsewhere
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+    return peak_memory_gb()
 
 
 def _let_segments_grow() -> None:

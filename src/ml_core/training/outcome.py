@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ml_core.stages import peak_memory_gb
 from ml_core.summary import Summary
 from ml_core.training.checkpoint import load_weights
 from ml_core.training.settings import TrainingSettings
 from ml_core.training.state import FitResult, Row
+from ml_core.usage import peak_memory_gb
 
 
 def best_row(history: list[Row], *, settings: TrainingSettings) -> Row:

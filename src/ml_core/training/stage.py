@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Summary
 from ml_core.training.checkpoint import WEIGHTS
 from ml_core.training.outcome import best_row, training_summary

@@ -6,7 +6,7 @@ import math
 import time
 
 from ml_core.errors import UserError
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Summary
 from ml_core.training.interrupt import Interrupted, StopAsked, StopRequest
 from ml_core.training.task import Training

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ml_core.running import StageRun
 from ml_core.sources import Observation, observe_files
-from ml_core.stages import StageRun
 from ml_core.summary import Summary
 from tests.dagster.letters.settings import RawSettings
 

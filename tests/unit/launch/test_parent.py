@@ -16,7 +16,7 @@ import pytest
 
 from ml_core.artifacts import Store
 from ml_core.errors import UserError
-from ml_core.stages import Outcome, run_stage
+from ml_core.running import Outcome, run_stage
 from tests.unit.launch.company.family import FAMILY
 from tests.unit.launch.company.settings import ModelSettings
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.training.checkpoint import STATE, WEIGHTS, load_weights
 from ml_core.training.stage import fit_stage, summary_with_curves
 from ml_core.training.task import Training

@@ -9,7 +9,7 @@ from ml_core.families.hgt import evaluate, figures, metapaths
 from ml_core.families.hgt.evidence import MODEL, Evidence, Links
 from ml_core.families.hgt.report_settings import ReportSettings
 from ml_core.metrics.ranking import rank_metrics
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Number, Summary
 
 NO_BREAK = "\N{NO-BREAK SPACE}"

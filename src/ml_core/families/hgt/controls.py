@@ -22,10 +22,11 @@ from ml_core.families.hgt.model_settings import ModelSettings
 from ml_core.families.hgt.samples import TrainingSamples
 from ml_core.families.hgt.task import HGTTask
 from ml_core.families.hgt.train import prepare_on
-from ml_core.stages import StageRun, cpu_seconds
+from ml_core.running import StageRun
 from ml_core.summary import Summary
 from ml_core.training.task import Training
 from ml_core.training.trainer import fit
+from ml_core.usage import cpu_seconds
 
 CONTROLS = ("distmult", "untrained", "constant")
 PARTS = ("embedding", "decoder")  # of DistMult, by the names that they have in the model

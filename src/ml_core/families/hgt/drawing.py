@@ -14,7 +14,7 @@ from ml_core.families.hgt.geometry import Shapes
 from ml_core.families.hgt.report_settings import ReportSettings
 from ml_core.families.hgt.verdict import Verdict
 from ml_core.metrics.embedding import sampled_cosines, variances
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Summary
 
 COSINE_PAIRS = 20_000  # behind each histogram

@@ -19,8 +19,9 @@ from ml_core.families.hgt.leaning import fit_leaning
 from ml_core.families.hgt.messages import Messages
 from ml_core.families.hgt.report_settings import EmbeddingsSettings
 from ml_core.families.hgt.train import load_model
-from ml_core.stages import StageRun, cpu_seconds
+from ml_core.running import StageRun
 from ml_core.summary import Summary
+from ml_core.usage import cpu_seconds
 
 
 def build(run: StageRun) -> Summary:

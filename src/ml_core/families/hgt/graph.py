@@ -17,7 +17,7 @@ from ml_core.families.hgt.graph_figure import draw_relations
 from ml_core.families.hgt.readers import Rows, read_raw
 from ml_core.families.hgt.sample import sample_nodes
 from ml_core.families.hgt.settings import GraphSettings
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Number, Summary
 
 CONNECTED = 0.9  # of the nodes in one component; with fewer, the check warns

@@ -8,7 +8,7 @@ from ml_core.families.hgt.compare_links import RIVALS
 from ml_core.families.hgt.figures import METHODS
 from ml_core.families.hgt.report_settings import ReportSettings
 from ml_core.report import Figure, KeyFigure, Report, Section, Table
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Number, Summary
 
 COMPARED = ("filtered MRR", "degree-matched AUROC")

@@ -11,8 +11,8 @@ from ml_core.families.hgt.readers.primekg import suffix_of
 from ml_core.families.hgt.settings import RawSettings
 from ml_core.families.hgt.simulate import simulate, write
 from ml_core.raw_copy import copied_files, observe_source, simulated_files
+from ml_core.running import StageRun
 from ml_core.sources import Observation, PackageMember, download, existing, local_path, package_member
-from ml_core.stages import StageRun
 from ml_core.summary import Summary
 
 FILES_OF_PACKAGE = {"annotations": "phenotype.hpoa", "genes": "genes_to_phenotype.txt", "ontology": "hp.obo"}

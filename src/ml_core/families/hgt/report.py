@@ -17,7 +17,7 @@ from ml_core.families.hgt.judges import Judge, PopularityJudge
 from ml_core.families.hgt.practice import beside, classifier_test, curated_test
 from ml_core.families.hgt.report_settings import ReportSettings
 from ml_core.report import write_report
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Summary
 
 

@@ -8,7 +8,7 @@ from ml_core.errors import UserError
 from ml_core.families.hgt.data import SPLITS, EdgeSplits, KnowledgeGraph, load_graph, save_splits
 from ml_core.families.hgt.settings import SplitsSettings
 from ml_core.families.hgt.splits_figure import draw_shares
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Number, Summary
 
 TRAIN, VALIDATION, TEST = range(len(SPLITS))

@@ -22,7 +22,7 @@ from ml_core.families.hgt.model_settings import ModelSettings
 from ml_core.families.hgt.parity import compare_devices
 from ml_core.families.hgt.samples import TrainingSamples, ValidationSamples
 from ml_core.families.hgt.task import HGTTask
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Number, Summary
 from ml_core.training.checkpoint import load_weights
 from ml_core.training.device import available_memory_gb, choose_device

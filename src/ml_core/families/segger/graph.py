@@ -16,7 +16,7 @@ from ml_core.families.segger.nearest import nearest_polygons
 from ml_core.families.segger.settings import GraphSettings
 from ml_core.families.segger.strips import Strips
 from ml_core.families.segger.transcripts import KEPT
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Summary
 
 ROWS_AT_ONCE = 500_000  # bounds the memory of the neighbour search: scipy returns float64 and int64

@@ -8,7 +8,7 @@ from typing import Any
 from ml_core.families.segger.evaluate import prefix_of
 from ml_core.families.segger.figures import METHODS
 from ml_core.report import Figure, KeyFigure, Report, Section, Table
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Number, Summary
 
 BIOLOGY = {"mecr": "MECR", "contamination": "Contamination"}

@@ -17,7 +17,7 @@ from ml_core.families.segger.settings import PredictionsSettings
 from ml_core.families.segger.task import SeggerTask
 from ml_core.families.segger.train import load_model
 from ml_core.families.segger.transcripts import STATUS
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Summary
 
 ASSIGNED, BELOW_CUT, NO_CANDIDATE, FRAGMENT, FILTERED = "assigned", "below_cut", "no_candidate", "fragment", "filtered"

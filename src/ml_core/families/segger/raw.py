@@ -8,8 +8,8 @@ from ml_core.errors import UserError
 from ml_core.families.segger.settings import RawSettings
 from ml_core.families.segger.simulate import simulate
 from ml_core.raw_copy import copied_files, observe_source, simulated_files
+from ml_core.running import StageRun
 from ml_core.sources import Observation, PackageMember, download, existing, package_member
-from ml_core.stages import StageRun
 from ml_core.summary import Summary
 
 SUFFIXES = (".parquet", ".csv.gz", ".csv")

@@ -23,7 +23,7 @@ from ml_core.families.segger.settings import ReportSettings
 from ml_core.families.segger.task import SeggerTask
 from ml_core.families.segger.train import load_model
 from ml_core.report import write_report
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Summary
 
 AT = 0.95  # the share assigned at which methods are compared

@@ -12,7 +12,7 @@ from ml_core.families.segger.data import SPLITS, Graph, Splits, Tiles, load_grap
 from ml_core.families.segger.gather import Tile, gather
 from ml_core.families.segger.settings import SplitsSettings
 from ml_core.families.segger.splits_figure import draw_map
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Summary
 
 MOST_TRIED = 50

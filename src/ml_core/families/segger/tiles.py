@@ -11,7 +11,7 @@ import numpy as np
 from ml_core.errors import UserError
 from ml_core.families.segger.data import Tiles, load_graph, save_arrays
 from ml_core.families.segger.settings import TilesSettings
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Summary
 
 

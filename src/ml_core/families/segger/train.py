@@ -20,7 +20,7 @@ from ml_core.families.segger.scoring import score_tiles
 from ml_core.families.segger.settings import ModelSettings
 from ml_core.families.segger.task import SeggerTask
 from ml_core.families.segger.views import training_views, view_name
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Summary
 from ml_core.training.checkpoint import WEIGHTS, load_weights
 from ml_core.training.stage import fit_stage, summary_with_curves

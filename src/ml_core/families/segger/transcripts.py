@@ -16,7 +16,7 @@ from ml_core.families.segger.readers import read_sample
 from ml_core.families.segger.readers.sample import Sample
 from ml_core.families.segger.reference import copy_reference
 from ml_core.families.segger.settings import TranscriptsSettings
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Number, Summary
 
 KEPT, LOW_QV, CONTROL = 0, 1, 2

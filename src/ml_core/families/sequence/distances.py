@@ -16,7 +16,7 @@ from ml_core.families.sequence.readers.counts import read_counts
 from ml_core.families.sequence.readers.distances import read_distances
 from ml_core.families.sequence.settings import UnifracSettings
 from ml_core.families.sequence.unifrac import faith_pd, within
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Summary
 
 FEWEST_SPREAD = 0.01  # standard deviation of the distances below which there is nothing to learn from them

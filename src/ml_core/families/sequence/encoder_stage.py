@@ -23,7 +23,7 @@ from ml_core.families.sequence.encoder_task import EncoderTask
 from ml_core.families.sequence.model import SequenceEncoder
 from ml_core.families.sequence.model_settings import EncoderSettings
 from ml_core.families.sequence.samples import EncoderSamples, max_bp_of
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Summary
 from ml_core.training.checkpoint import load_weights
 from ml_core.training.stage import fit_stage, summary_with_curves

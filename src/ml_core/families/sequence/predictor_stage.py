@@ -25,7 +25,7 @@ from ml_core.families.sequence.predictor_samples import PredictorSamples, cached
 from ml_core.families.sequence.predictor_task import Interval, PredictorTask, number_metrics
 from ml_core.families.sequence.targets import CLASSIFICATION, Target, fit_target
 from ml_core.families.sequence.tokens import tokenize
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Summary
 from ml_core.training.checkpoint import load_weights
 from ml_core.training.stage import Curves, fit_stage, summary_with_curves

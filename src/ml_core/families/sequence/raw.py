@@ -9,8 +9,8 @@ from ml_core.families.sequence.settings import RawSettings
 from ml_core.families.sequence.simulate import simulate
 from ml_core.families.sequence.simulated_files import write
 from ml_core.raw_copy import copied_files, observe_source, simulated_files
+from ml_core.running import StageRun
 from ml_core.sources import Observation, download, existing, local_path
-from ml_core.stages import StageRun
 from ml_core.summary import Summary
 
 NEEDED = ("table", "tree", "metadata")

@@ -38,8 +38,8 @@ from ml_core.families.sequence.splits import shared_groups
 from ml_core.families.sequence.targets import CLASSIFICATION
 from ml_core.metrics.bootstrap import draw_weights, interval
 from ml_core.report import write_report
+from ml_core.running import StageRun
 from ml_core.settings import Settings
-from ml_core.stages import StageRun
 from ml_core.summary import Number, Summary
 
 

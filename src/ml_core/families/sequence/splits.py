@@ -9,7 +9,7 @@ from ml_core.errors import UserError
 from ml_core.families.sequence.data import SPLITS, GroupSplits, SampleTable, load_table, save_splits
 from ml_core.families.sequence.settings import SplitsSettings
 from ml_core.families.sequence.splits_figure import draw_splits
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Number, Summary
 
 TRAIN, VALIDATION, TEST, EXTRA = range(len(SPLITS))

@@ -25,7 +25,7 @@ from ml_core.families.sequence.readers.newick import read_tree
 from ml_core.families.sequence.settings import TableSettings
 from ml_core.families.sequence.table_figure import draw_table
 from ml_core.families.sequence.tree_repair import repair
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Summary
 
 EXAMPLES = 3

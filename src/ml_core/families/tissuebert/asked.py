@@ -15,7 +15,7 @@ from ml_core.families.tissuebert.inference import Scores, score_with
 from ml_core.families.tissuebert.model_files import TrainedModel, load_model
 from ml_core.families.tissuebert.regions import FILE
 from ml_core.metrics.calibration import cross_entropy
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 
 MODEL, TABLES, NAIVE_BAYES = "model", "tables", "naive_bayes"
 HEADS = ("likelihood", "tissue")

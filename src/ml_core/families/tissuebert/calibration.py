@@ -20,7 +20,7 @@ from ml_core.families.tissuebert.model_settings import CalibrationSettings
 from ml_core.families.tissuebert.regions import FILE
 from ml_core.families.tissuebert.reliability_figure import draw_reliability
 from ml_core.metrics.calibration import Reliability, cross_entropy, fit_temperature, reliability, without_smoothing
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Number, Summary
 
 CALIBRATION = "calibration.json"

@@ -28,7 +28,7 @@ from ml_core.families.tissuebert.likelihoods import fit_likelihoods
 from ml_core.families.tissuebert.regions import FILE
 from ml_core.families.tissuebert.report_settings import MixturesSettings
 from ml_core.families.tissuebert.study import Study, choose, save_study
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Number, Summary
 
 COVERS = (0.92, 0.98)

@@ -23,7 +23,7 @@ from ml_core.families.tissuebert.settings import PanelSettings
 from ml_core.families.tissuebert.surrogate import with_surrogates
 from ml_core.families.tissuebert.tokens import tokenize, unknown_tokens
 from ml_core.families.tissuebert.windows import Windows, cut
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Number, Summary
 
 

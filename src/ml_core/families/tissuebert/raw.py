@@ -14,9 +14,9 @@ from ml_core.families.tissuebert.readers.sheet import read_sheet
 from ml_core.families.tissuebert.settings import RawSettings
 from ml_core.families.tissuebert.simulate import simulate
 from ml_core.families.tissuebert.simulated_files import write
+from ml_core.running import StageRun
 from ml_core.settings import stable_hash
 from ml_core.sources import Observation, download, existing, local_path, observe_files
-from ml_core.stages import StageRun
 from ml_core.summary import Number, Summary
 
 FIELDS = ("samples", "panel", "atlas", "fasta", "reads_train", "reads_test")

@@ -16,7 +16,7 @@ from ml_core.families.tissuebert.read_regions import GivenReads, given_reads
 from ml_core.families.tissuebert.regions_figure import draw_regions
 from ml_core.families.tissuebert.samples import read_sample
 from ml_core.families.tissuebert.settings import PanelSettings, RegionsSettings
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Number, Summary
 
 FILE = "regions.h5"

@@ -17,7 +17,7 @@ from ml_core.families.tissuebert.report_figures import draw_few_reads, draw_leve
 from ml_core.families.tissuebert.report_settings import ReportSettings
 from ml_core.families.tissuebert.verdict import lost
 from ml_core.report import write_report
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Summary
 
 STAGES = ("panel", "regions", "splits", "model", "calibration", "mixtures")

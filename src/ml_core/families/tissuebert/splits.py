@@ -10,7 +10,7 @@ from ml_core.families.tissuebert.hdf5 import Regions, open_regions
 from ml_core.families.tissuebert.regions import FILE
 from ml_core.families.tissuebert.settings import SplitsSettings
 from ml_core.families.tissuebert.splits_figure import draw_splits
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Number, Summary
 
 EXAMPLES = 3

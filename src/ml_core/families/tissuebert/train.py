@@ -20,7 +20,7 @@ from ml_core.families.tissuebert.sampler import BalancedSampler
 from ml_core.families.tissuebert.tables import Tables, fit_tables, information
 from ml_core.families.tissuebert.task import TissueTask
 from ml_core.families.tissuebert.validation_tables import draw_validation, predict_all, tissue_rows
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Summary
 from ml_core.training.stage import fit_stage, summary_with_curves
 from ml_core.training.state import FitResult

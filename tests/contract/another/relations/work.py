@@ -13,7 +13,7 @@ from torch.nn import functional
 from torch_geometric.data import HeteroData
 
 from ml_core.report import Figure, Report, Section, write_report
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Summary
 from ml_core.training.checkpoint import WEIGHTS
 from ml_core.training.task import Task, Training

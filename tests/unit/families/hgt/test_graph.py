@@ -19,7 +19,7 @@ from ml_core.families.hgt.data import load_graph
 from ml_core.families.hgt.graph import build_graph
 from ml_core.families.hgt.readers.rows import Rows
 from ml_core.families.hgt.settings import GraphSettings
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from tests.unit.families.hgt.kg_file import both_ways, built, edge_set, small_table, table
 
 TYPES = ("drug", "disease", "gene/protein", "anatomy")

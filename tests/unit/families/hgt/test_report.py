@@ -20,7 +20,7 @@ from ml_core.families.hgt.judges import PopularityJudge
 from ml_core.families.hgt.report_settings import ReportSettings
 from ml_core.families.hgt.verdict import Verdict
 from ml_core.predict import artifacts_of
-from ml_core.stages import run_stage
+from ml_core.running import run_stage
 from ml_core.summary import Summary
 
 METRICS = ("mrr", "hits1", "hits3", "hits10", "auroc", "auprc", "matched_auroc", "matched_auprc")

@@ -17,7 +17,7 @@ from ml_core.families.hgt import splits as stage
 from ml_core.families.hgt.data import SPLITS, EdgeSplits, KnowledgeGraph, Relation, load_splits, save_graph
 from ml_core.families.hgt.settings import SplitsSettings
 from ml_core.families.hgt.splits import deal, hold_out, joined_in_training, leaks
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from tests.unit.families.hgt.kg_file import both_ways, built, table
 from tests.unit.families.hgt.tiny import tiny_graph
 

@@ -20,8 +20,9 @@ from ml_core.families.segger.settings import (
     TilesSettings,
     TranscriptsSettings,
 )
+from ml_core.running import StageRun, run_stage
 from ml_core.settings import Settings
-from ml_core.stages import StageRun, failed_checks, run_stage
+from ml_core.stages import failed_checks
 from ml_core.summary import Summary
 from tests.unit.families.segger.tiny import Tiny, in_memory, tiny_settings
 

@@ -11,7 +11,8 @@ import pytest
 from ml_core import __main__ as shell
 from ml_core.artifacts import file_digests
 from ml_core.families import get_family
-from ml_core.stages import Family, prepare_training
+from ml_core.running import prepare_training
+from ml_core.stages import Family
 from ml_core.training import find
 from tests.unit.families.segger.tiny import Tiny, as_arguments, tiny_settings
 

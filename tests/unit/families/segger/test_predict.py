@@ -18,7 +18,7 @@ from ml_core.artifacts import Artifact, Store
 from ml_core.families.segger import predict, train
 from ml_core.families.segger.data import FULL, load_graph
 from ml_core.families.segger.family import FAMILY, PREDICTIONS
-from ml_core.stages import run_stage
+from ml_core.running import run_stage
 from tests.unit.families.segger.tiny import EXTRAS, Tiny, as_arguments, tiny_settings
 
 needs_extras = pytest.mark.skipif(not EXTRAS, reason="anndata and geopandas are not installed (extra 'export')")

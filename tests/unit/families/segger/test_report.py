@@ -16,7 +16,7 @@ from ml_core.families.segger import report
 from ml_core.families.segger.data import FULL
 from ml_core.families.segger.evaluate import baseline_scores
 from ml_core.families.segger.truth import transcript_accuracy
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Summary
 from tests.unit.families.segger.tiny import Tiny, tiny_settings
 

@@ -20,7 +20,7 @@ from ml_core.families.segger.data import FULL, SPLITS
 from ml_core.families.segger.family import FAMILY, MODEL
 from ml_core.families.segger.samples import TileSamples, profiles_of
 from ml_core.presets import settings_of, with_overrides
-from ml_core.stages import Outcome, run_stage
+from ml_core.running import Outcome, run_stage
 from ml_core.training import stage
 from ml_core.training.interrupt import Interrupted
 from tests.unit.families.segger.tiny import Tiny, tiny_settings

@@ -17,7 +17,7 @@ from ml_core.families.sequence.distances import imported
 from ml_core.families.sequence.distances_figure import principal_coordinates
 from ml_core.families.sequence.settings import UnifracSettings
 from ml_core.families.sequence.unifrac import faith_pd, within
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Summary
 from tests.unit.families.sequence.planted import METADATA, table_of, write_files
 

@@ -13,7 +13,7 @@ from ml_core.families.sequence.family import FAMILY
 from ml_core.families.sequence.raw import build, located, observe
 from ml_core.families.sequence.raw_files import files_of
 from ml_core.families.sequence.settings import RawSettings
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from tests.unit.families.sequence.planted import write_files
 
 

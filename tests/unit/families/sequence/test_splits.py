@@ -19,7 +19,7 @@ from ml_core.families.sequence import splits as stage
 from ml_core.families.sequence.data import SPLITS, SampleTable, Tree, load_splits, save_table
 from ml_core.families.sequence.settings import SplitsSettings
 from ml_core.families.sequence.splits import groups_of, shared_groups, split
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 
 
 def cohort(sizes: list[int], *, extra: int = 0, seed: int = 0) -> SampleTable:

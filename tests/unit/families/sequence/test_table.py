@@ -19,7 +19,7 @@ from ml_core.families.sequence.readers.newick import read_tree
 from ml_core.families.sequence.settings import RawSettings, TableSettings
 from ml_core.families.sequence.simulated_files import write_biom
 from ml_core.families.sequence.unifrac import within
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from tests.unit.families.sequence.planted import METADATA, newick, sequences, table_of, write_files
 
 ASVS = sequences(5)

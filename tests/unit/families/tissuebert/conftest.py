@@ -8,7 +8,7 @@ import pytest
 
 from ml_core.artifacts import Artifact, Store
 from ml_core.families.tissuebert.family import FAMILY
-from ml_core.stages import run_stage
+from ml_core.running import run_stage
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ml_core.artifacts import Artifact, Store
 from ml_core.families.tissuebert.family import FAMILY
-from ml_core.stages import run_stage
+from ml_core.running import run_stage
 
 TINY: dict[str, dict[str, Any]] = {"raw": {"regions": 40, "tissues": 4, "donors": 4, "depth": 8.0}}
 

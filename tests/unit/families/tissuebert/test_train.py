@@ -16,7 +16,7 @@ from ml_core.families.tissuebert.donors import save_splits
 from ml_core.families.tissuebert.inference import predict_rows, score_rows
 from ml_core.families.tissuebert.model_settings import CalibrationSettings, ModelSettings
 from ml_core.families.tissuebert.scores import accuracy, pooled
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Summary
 from tests.unit.families.tissuebert.planted_model import TISSUES, plant, splits_of
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from ml_core.errors import UserError
-from ml_core.stages import StageRun
+from ml_core.running import StageRun
 from ml_core.summary import Summary
 from ml_core.training.interrupt import Interrupted, StopRequest
 from ml_core.training.processes import FollowerDone, Processes

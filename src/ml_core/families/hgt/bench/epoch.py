@@ -28,7 +28,7 @@ from ml_core.families.hgt.settings import RawSettings
 from ml_core.families.hgt.simulate import simulate
 from ml_core.families.hgt.task import HGTTask
 from ml_core.families.hgt.train import prepare_on
-from ml_core.stages import peak_memory_gb
+from ml_core.usage import peak_memory_gb
 
 SPLIT = (0.8, 0.1, 0.1)
 

@@ -27,7 +27,7 @@ from ml_core.families.sequence.model import SequenceEncoder
 from ml_core.families.sequence.model_settings import EncoderSettings
 from ml_core.families.sequence.samples import Block, EncoderSamples
 from ml_core.families.sequence.tokens import PAD, A
-from ml_core.stages import peak_memory_gb
+from ml_core.usage import peak_memory_gb
 
 SEED = {"dim": 128, "asv_layers": 4, "patch_bp": 1, "block_samples": 8, "token_limit": 1024, "max_epochs": 1}
 CHUNK = 128  # sequences encoded at a time where the whole block does not fit
