@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 TESTS = Path(__file__).resolve().parent
-MARKED_FOLDERS = {"browser", "real"}
+MARKED_FOLDERS = {"browser", "deploy", "postgres", "real"}
 
 # The same examples on every machine, and no deadline: a busy machine is not a fault.
 settings.register_profile("bioassets", deadline=None, derandomize=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import dagster as dg
 
@@ -19,13 +20,19 @@ from ml_core.stages import Family
 EVERYTHING = "all_families"
 
 
-def build_definitions(families: Iterable[Family]) -> dg.Definitions:
+def build_definitions(
+    families: Iterable[Family],
+    *,
+    executor: dg.ExecutorDefinition = stage_executor,
+    training_tags: Mapping[str, Any] | None = None,
+) -> dg.Definitions:
     """The definitions of some families: of all that exist, or of a test's own.
 
     The executor is chosen by a run's config (`execution: {config: {in_process: {}}}`); a process per stage otherwise.
+    A deployment may give another (`executor`), and tags for the stages that train, by which it finds them a GPU.
     """
-    families = list(families)
-    stages = [stage_asset(family, stage) for family in families for stage in family.stages]
+    families, tags = list(families), training_tags or {}
+    stages = [stage_asset(family, stage, training_tags=tags) for family in families for stage in family.stages]
     sources = [source_asset(family, stage) for family in families for stage in family.stages if stage.observe]
     return dg.Definitions(
         assets=[*sources, *stages, leaderboard_asset(families)],
@@ -37,7 +44,7 @@ def build_definitions(families: Iterable[Family]) -> dg.Definitions:
         schedules=[weekly_schedule(family) for family in families],
         resources={"data_root": DataRoot()},
         loggers={"console": console},
-        executor=stage_executor,
+        executor=executor,
     )
 
 

@@ -3,6 +3,7 @@
 import types
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -32,8 +33,13 @@ def source_key(family: Family) -> dg.AssetKey:
     return dg.AssetKey(f"{family.name}_source")
 
 
-def stage_asset(family: Family, stage: Stage) -> dg.AssetsDefinition:
-    """The asset `<family>_<stage>`. Its function runs the stage, or finds its artifact unchanged."""
+def stage_asset(
+    family: Family, stage: Stage, *, training_tags: Mapping[str, Any] | None = None
+) -> dg.AssetsDefinition:
+    """The asset `<family>_<stage>`. Its function runs the stage, or finds its artifact unchanged.
+
+    `training_tags` are the step's where the stage trains: what a cluster reads to place it on a GPU.
+    """
     key = stage_key(family, stage.name)
     config = config_class(family, stage)
 
@@ -47,6 +53,7 @@ def stage_asset(family: Family, stage: Stage) -> dg.AssetsDefinition:
         check_specs=[_check_spec(check, key) for check in stage.checks],
         config_schema=config.to_config_schema(),
         pool=ACCELERATOR if stage.trains else None,
+        op_tags=training_tags if stage.trains else None,
         automation_condition=dg.AutomationCondition.eager() if stage is family.stages[-1] else None,
     )
     def run(context: dg.AssetExecutionContext, data_root: DataRoot) -> dg.MaterializeResult:

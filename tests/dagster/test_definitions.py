@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from dagster_definitions import defs
+from dagster_definitions.definitions import build_definitions
 from ml_core.families import find_families
 from ml_core.presets import check_preset
 
@@ -102,3 +103,16 @@ def test_the_history_of_the_shell_and_of_the_ui_is_one_below_the_checkout() -> N
     assert settings["concurrency"]["pools"] == {"default_limit": 1, "granularity": "run"}
     assert settings["run_monitoring"] == {"enabled": True, "free_slots_after_run_end_seconds": 60}
     assert settings["telemetry"] == {"enabled": False}
+
+
+def test_a_deployments_executor_and_tags_reach_the_stages_that_train_and_no_other() -> None:
+    place = {"some-cluster/config": {"gpus": 1}}
+    families = list(find_families().values())
+    deployed = build_definitions(families, executor=dg.in_process_executor, training_tags=place)
+    repository = deployed.get_repository_def()
+    for family in families:
+        job = repository.get_job(family.name)
+        assert job.executor_def is dg.in_process_executor
+        tagged = {node.name for node in job.nodes if "some-cluster/config" in node.definition.tags}
+        assert tagged == {f"{family.name}_{stage.name}" for stage in family.stages if stage.trains}
+        assert tagged

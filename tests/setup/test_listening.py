@@ -23,6 +23,7 @@ def test_the_pattern_leaves_closed_ones_alone(line: str) -> None:
 def test_no_command_and_no_configuration_opens_a_door_to_other_machines(root: Path) -> None:
     files = [root / name for name in ("Makefile", "workspace.yaml", "dagster.yaml", "README.md")]
     files += [*root.glob("src/**/*.py"), *root.glob("configs/*.yaml"), *root.glob("docs/*.md")]
+    files += [path for path in root.glob("deploy/**/*") if path.is_file() and path.suffix != ".pyc"]
     found = [
         f"{path}: {line}" for path in files for line in path.read_text().splitlines() if re.search(EVERYWHERE, line)
     ]

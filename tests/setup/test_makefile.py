@@ -79,7 +79,22 @@ def test_every_target_of_the_readme_is_there(checkout: Path, root: Path) -> None
     assert named <= listed
 
 
-@pytest.mark.parametrize("target", ["demo", "ui", "test", "test-slow", "test-browser", "test-real", "mutate", "check"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "demo",
+        "ui",
+        "test",
+        "test-slow",
+        "test-browser",
+        "test-real",
+        "test-deploy",
+        "test-postgres",
+        "drill",
+        "mutate",
+        "check",
+    ],
+)
 def test_a_target_sets_up_and_then_calls_the_interpreter_of_the_folder(checkout: Path, target: str) -> None:
     result = make("-n", target, cwd=checkout)
     assert result.returncode == 0, result.stderr
