@@ -18,10 +18,12 @@ PY := .venv/bin/python
 PYTHONS := $(if $(PYTHON),"$(PYTHON)",python3 python3.13 python3.12 python3.11)
 SUPPORTED := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 INSTALL := $(PY) -m pip install -qq --constraint constraints.txt --editable
+# Tests that need what the extra `deploy` brings.
+NO_ENGINE := not deploy and not postgres
 # What .venv was made for: this folder (an editable install knows its path) and these two files.
 WANTED := pwd -P; cat pyproject.toml constraints.txt
 
-.PHONY: help demo real ui test test-slow test-browser test-real mutate check format constraints clean set-up
+.PHONY: help demo real ui test test-slow test-browser test-real test-deploy test-postgres drill mutate check format constraints clean set-up
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -50,10 +52,10 @@ ui: set-up ## start Dagster's web interface (stop it with Ctrl-C)
 
 # A file's tests stay together, for they share what its fixtures train.
 test: set-up ## run the fast tests, two files at a time
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile -m 'not slow and not browser'
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile -m 'not slow and not browser and $(NO_ENGINE)'
 
 test-slow: set-up ## run the tests that take longer
-	$(PY) -m pytest -m 'slow and not browser' --timeout 1200
+	$(PY) -m pytest -m 'slow and not browser and $(NO_ENGINE)' --timeout 1200
 
 test-browser: set-up ## drive the web interface in a browser
 	@$(INSTALL) '.[browser]'
@@ -64,6 +66,23 @@ test-browser: set-up ## drive the web interface in a browser
 
 test-real: set-up ## run every test on real data, see data/README.md
 	$(PY) -m pytest -m 'real and not browser' --timeout 1200
+
+test-deploy: set-up ## load what deploy/ holds with the real libraries of each engine
+	@$(INSTALL) '.[deploy]'
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m deploy --timeout 600
+
+test-postgres: set-up ## four runs at once with their history in a PostgreSQL server of their own
+	@$(INSTALL) '.[deploy]'
+	@if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && ! command -v initdb >/dev/null; then \
+	    if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update -q && apt-get install -q -y postgresql; \
+	    else echo 'make test-postgres: install PostgreSQL first, for example apt-get install postgresql' >&2; exit 1; fi; fi
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m postgres --timeout 1800
+
+# The disk that is full is a tmpfs, so the drill wants root; the clock is moved by libfaketime.
+drill: set-up ## twenty kills and other faults at random moments; the outcomes stand in docs/reliability.md
+	@if ! ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	    apt-get update -q && apt-get install -q -y faketime; fi
+	$(PY) -m tests.drill.drill --page docs/reliability.md
 
 mutate: set-up ## break the library on purpose, one fault at a time: each must turn a test red
 	$(PY) tests/mutation/mutate.py

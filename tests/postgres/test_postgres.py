@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -59,10 +60,14 @@ def start(number: int, *, home: Path, server: Server, root: Path) -> subprocess.
 
 
 def listening(pid: int) -> set[str]:
-    """Addresses at which a process and its children wait for others."""
-    first = psutil.Process(pid)
-    places = [place for each in (first, *first.children(recursive=True)) for place in each.net_connections("inet")]
-    return {place.laddr.ip for place in places if place.status == psutil.CONN_LISTEN}
+    """Addresses at which a process and its children wait for others; nothing of those that end meanwhile."""
+    found: set[str] = set()
+    with suppress(psutil.NoSuchProcess):
+        for each in [(first := psutil.Process(pid)), *first.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                places = each.net_connections("inet")
+                found |= {place.laddr.ip for place in places if place.status == psutil.CONN_LISTEN}
+    return found
 
 
 def test_four_runs_at_once_succeed_and_stand_in_the_database(server: Server, home: Path, root: Path) -> None:
@@ -73,11 +78,7 @@ def test_four_runs_at_once_succeed_and_stand_in_the_database(server: Server, hom
     while any(run.poll() is None for run in runs):
         heard |= listening(server.pid)
         for run in runs:
-            if run.poll() is None:
-                try:
-                    heard |= listening(run.pid)
-                except psutil.NoSuchProcess:
-                    continue
+            heard |= listening(run.pid)
         most = max(most, sum(run.poll() is None for run in runs))
         time.sleep(0.5)
     assert [run.returncode for run in runs] == [0] * RUNS, [

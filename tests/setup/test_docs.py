@@ -68,7 +68,10 @@ def test_its_blocking_check_stops_the_run(families_folder: Path, tmp_path: Path,
 PAGES = [
     "README.md",
     "data/README.md",
-    *(f"docs/{name}.md" for name in ("quickstart", "adding-a-family", "retraining", "training")),
+    *(
+        f"docs/{name}.md"
+        for name in ("quickstart", "adding-a-family", "reliability", "retraining", "scaling", "training")
+    ),
 ]
 
 
