@@ -78,10 +78,8 @@ test-postgres: set-up ## four runs at once with their history in a PostgreSQL se
 	    else echo 'make test-postgres: install PostgreSQL first, for example apt-get install postgresql' >&2; exit 1; fi; fi
 	OMP_NUM_THREADS=1 $(PY) -m pytest -m postgres --timeout 1800
 
-# The disk that is full is a tmpfs, so the drill wants root; the clock is moved by libfaketime.
+# The disk that is full is a tmpfs, so the drill wants root; the library that moves the clock is compiled by cc.
 drill: set-up ## twenty kills and other faults at random moments; the outcomes stand in docs/reliability.md
-	@if ! ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-	    apt-get update -q && apt-get install -q -y faketime; fi
 	$(PY) -m tests.drill.drill --page docs/reliability.md
 
 mutate: set-up ## break the library on purpose, one fault at a time: each must turn a test red

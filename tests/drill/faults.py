@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,39 +14,34 @@ from typing import Any
 
 import psutil
 
-from tests.drill.workplace import UNANSWERED, Workplace, wait_until
+from tests.drill.workplace import ENDED, UNANSWERED, Workplace, wait_until
 
 Config = dict[str, Any]
 Fault = Callable[[Workplace, random.Random, Config], str]
 IN_PROCESS = {"execution": {"config": {"in_process": {}}}}
 SECONDS_TO_END = 400
-SECONDS_OF_WORK = 12.0  # of the run's worker, from its first second to its last, on an idle machine: kills fall therein
-LIBRARIES = ("/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime.so.1")
+SECONDS_OF_TRAINING = 7.0  # on an idle machine: kills fall therein
 
 
 def kill_step(place: Workplace, moments: random.Random, config: Config) -> str:
     """kill -9 of a stage's process; the run's other process lives."""
     run = place.dev.launch("line", config)  # a process per stage
     stage = moments.choice(["line_points", "line_model", "line_model", "line_report"])
-    wait = moments.uniform(0, SECONDS_OF_WORK / 2)
-    began = wait_until(lambda: _started(place, run, stage), seconds=SECONDS_TO_END)
-    time.sleep(wait if stage == "line_model" else wait / 20)
-    killed = _kill(place.steps()) if began else "nothing"
+    trains = stage == "line_model" and moments.random() < 0.75
+    wait_until(lambda: _trains(place, run) if trains else _started(place, run, stage), seconds=SECONDS_TO_END)
+    time.sleep(moments.uniform(0, SECONDS_OF_TRAINING if stage == "line_model" else 0.5))
+    killed = _kill(place.steps())
     return f"{killed} in {stage}; the run: {place.end_of(run, seconds=SECONDS_TO_END)}"
 
 
 def kill_run_worker(place: Workplace, moments: random.Random, config: Config) -> str:
-    """kill -9 of the process that leads a run; half of the time with a process per stage below it."""
+    """kill -9 of the process that leads a run; with all stages in it, or with a process per stage below it."""
     per_stage = moments.random() < 0.25
     run = place.dev.launch("line", config if per_stage else {**config, **IN_PROCESS})
-    wait_until(place.run_workers, seconds=SECONDS_TO_END)
-    if moments.random() < 0.8:
-        wait_until(lambda: place.status(run) not in ("STARTING", "QUEUED", "NOT_STARTED"), seconds=SECONDS_TO_END)
-    time.sleep(moments.uniform(0, SECONDS_OF_WORK))
-    before = place.status(run)
+    where = _some_moment(place, run, moments)
     killed = _kill(place.run_workers())
     how = "a process per stage" if per_stage else "one process"
-    return f"{killed} of a run that was {before} ({how}); the run: {place.end_of(run, seconds=SECONDS_TO_END)}"
+    return f"{killed} ({how}) {where}; the run: {place.end_of(run, seconds=SECONDS_TO_END)}"
 
 
 def kill_webserver(place: Workplace, moments: random.Random, config: Config) -> str:
@@ -59,14 +55,23 @@ def kill_daemon(place: Workplace, moments: random.Random, config: Config) -> str
 def _kill_service(place: Workplace, moments: random.Random, config: Config, *, word: str) -> str:
     """kill -9 of a service while a run goes on. `dagster dev` then ends by itself, and is started again."""
     run = place.dev.launch("line", {**config, **IN_PROCESS})
-    if moments.random() < 0.75:
-        wait_until(place.run_workers, seconds=SECONDS_TO_END)
-    time.sleep(moments.uniform(0, 1.5 * SECONDS_OF_WORK))
-    before = place.status(run)
+    where = _some_moment(place, run, moments)
     killed = _kill(place.processes(word)[:1])
     gone = wait_until(place.has_ended, seconds=120)
     after = f"dagster dev {'ended and was started again' if gone else 'lived'}"
-    return f"{killed} while the run was {before}; {after}; the run: {place.end_of(run, seconds=SECONDS_TO_END)}"
+    return f"{killed} {where}; {after}; the run: {place.end_of(run, seconds=SECONDS_TO_END)}"
+
+
+def _some_moment(place: Workplace, run: str, moments: random.Random) -> str:
+    """Wait for a random moment of a run: of its first seconds, of its start, or of its training. Says what it was."""
+    after = moments.choice(["launch", "start", "first epoch", "first epoch"])
+    if after == "start":
+        wait_until(place.run_workers, seconds=SECONDS_TO_END)
+    elif after == "first epoch":
+        wait_until(lambda: _trains(place, run), seconds=SECONDS_TO_END)
+    wait = moments.uniform(0, SECONDS_OF_TRAINING)
+    time.sleep(wait)
+    return f"{wait:.1f} s after its {after}, when the run was {place.status(run)}"
 
 
 def full_disk(place: Workplace, moments: random.Random, config: Config) -> str:
@@ -89,7 +94,7 @@ def two_runs(place: Workplace, moments: random.Random, config: Config) -> str:
     """The same run in Dagster and, a random moment later, in a shell beside it."""
     run = place.dev.launch("line", {**config, **IN_PROCESS})
     wait_until(place.run_workers, seconds=SECONDS_TO_END)
-    time.sleep(moments.uniform(0, SECONDS_OF_WORK / 2))
+    time.sleep(moments.uniform(0, SECONDS_OF_TRAINING))
     shell = place.start_in_shell({**config, **IN_PROCESS}, "beside")
     end = place.end_of(run, seconds=SECONDS_TO_END)
     code = shell.wait(SECONDS_TO_END)
@@ -98,28 +103,27 @@ def two_runs(place: Workplace, moments: random.Random, config: Config) -> str:
 
 
 def moved_clock(place: Workplace, moments: random.Random, config: Config) -> str:
-    """A run in a shell whose clock jumps by days, forwards or back, while it goes on (libfaketime)."""
-    library = next((path for each in LIBRARIES for path in Path("/").glob(each.lstrip("/"))), None)
-    if library is None:
-        raise RuntimeError("libfaketime is not installed; make drill installs it where there is apt-get")
+    """A run in a shell whose clock jumps by days, forwards or back, while it goes on. The services keep theirs."""
     days = moments.choice([-400, -2, 2, 400])
     clock = place.folder / "clock"
-    clock.write_text("+0\n")
-    run = place.start_in_shell(
-        {**config, **IN_PROCESS},
-        "clock",
-        LD_PRELOAD=str(library),
-        FAKETIME_TIMESTAMP_FILE=str(clock),
-        FAKETIME_CACHE_DURATION="1",
-        FAKETIME_DONT_FAKE_MONOTONIC="1",
-    )
+    clock.write_text("0\n")
+    own = {"LD_PRELOAD": str(_clock_library(place.folder)), "DRILL_CLOCK": str(clock)}
+    run = place.start_in_shell({**config, **IN_PROCESS}, "clock", **own)
     runs = place.data / "runs" / "line" / "model"
     wait_until(lambda: (runs.is_dir() and any(runs.iterdir())) or run.poll() is not None, seconds=SECONDS_TO_END)
-    time.sleep(moments.uniform(0, SECONDS_OF_WORK / 3))
+    time.sleep(moments.uniform(0, SECONDS_OF_TRAINING))
     going_on = run.poll() is None
-    clock.write_text(f"{days:+d}d\n")
+    clock.write_text(f"{days * 86400}\n")
     code = run.wait(SECONDS_TO_END)
     return f"moved by {days:+d} days {'while it trained' if going_on else 'too late'}; the run: exit code {code}"
+
+
+def _clock_library(folder: Path) -> Path:
+    """clock.c, compiled."""
+    library = folder / "clock.so"
+    source = Path(__file__).with_name("clock.c")
+    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", str(library), str(source), "-ldl"], check=True)
+    return library
 
 
 FAULTS: dict[str, tuple[Fault, int]] = {  # how often each of twenty times
@@ -141,7 +145,15 @@ def _started(place: Workplace, run: str, stage: str) -> bool:
     except UNANSWERED:
         return False
     of_stage = [each for each in told.get("stepStats") or [] if each["stepKey"] == stage]
-    return bool(of_stage and of_stage[0]["startTime"]) or told.get("status") in ("SUCCESS", "FAILURE")
+    return bool(of_stage and of_stage[0]["startTime"]) or told.get("status") in ENDED
+
+
+def _trains(place: Workplace, run: str) -> bool:
+    """Whether an epoch has been seen, or the run is over."""
+    try:
+        return place.dev.epochs(run, "line_model") > 0 or place.dev.status(run) in ENDED
+    except UNANSWERED:
+        return False
 
 
 def _kill(processes: list[psutil.Process]) -> str:

@@ -17,13 +17,17 @@ SECONDS_TO_SETTLE = 60  # monitoring looks every 3 s here
 
 def faults_of(place: Workplace, known: set[Path]) -> list[str]:
     """Sentences on all that is wrong; `known` are the artifacts that stood there before, and is brought up to date."""
-    store = Store(place.data)
-    found = [*_artifacts(store, known), *_leftovers(store), *_promotions(store)]
+    found = faults_of_store(Store(place.data), known)
     wait_until(lambda: not (place.going_on() or place.taken_slots() or _workers(place)), seconds=SECONDS_TO_SETTLE)
     found += [f"run {run} has not ended" for run in place.going_on()]
     if taken := place.taken_slots():
         found.append(f"{taken} places of the pool are taken by nobody")
     return found + [f"process {pid} still runs" for pid in _workers(place)]
+
+
+def faults_of_store(store: Store, known: set[Path]) -> list[str]:
+    """Of what lies on the disk."""
+    return [*_artifacts(store, known), *_leftovers(store), *_promotions(store)]
 
 
 def _workers(place: Workplace) -> list[int]:
