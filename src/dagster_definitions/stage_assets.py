@@ -33,9 +33,7 @@ def source_key(family: Family) -> dg.AssetKey:
     return dg.AssetKey(f"{family.name}_source")
 
 
-def stage_asset(
-    family: Family, stage: Stage, *, training_tags: Mapping[str, Any] | None = None
-) -> dg.AssetsDefinition:
+def stage_asset(family: Family, stage: Stage, *, training_tags: Mapping[str, Any] | None = None) -> dg.AssetsDefinition:
     """The asset `<family>_<stage>`. Its function runs the stage, or finds its artifact unchanged.
 
     `training_tags` are the step's where the stage trains: what a cluster reads to place it on a GPU.
@@ -75,7 +73,8 @@ def stage_asset(
                 start=ThroughPipes(context, watcher=epochs),
             )
         _tell(context, stage, outcome)
-        decision = consider(family, outcome.artifact, store) if stage is family.stages[-1] else None
+        with ended_in_one_sentence(context):
+            decision = consider(family, outcome.artifact, store) if stage is family.stages[-1] else None
         if decision:
             context.log.info(decision.reason)
         return _result(stage, outcome.artifact, cached=outcome.cached, key=key, champion=decision)

@@ -19,6 +19,7 @@ from filelock import FileLock
 from ml_core import journal
 from ml_core.artifacts import Artifact, Store
 from ml_core.errors import UserError
+from ml_core.full_disk import full_disk_in_one_sentence
 from ml_core.settings import stable_hash
 from ml_core.stages import Family, Score, failed_checks
 
@@ -157,6 +158,7 @@ def _settle(
         "promoted": decision.promoted,
         "reason": decision.reason,
     }
-    journal.append(history_file(family, store), row)
-    if decision.promoted:
-        store.point(family.name, family.stages[-1].name, POINTER, report.fingerprint)
+    with full_disk_in_one_sentence(store.data, what=f"{family.name}: the decision on report {report.fingerprint}"):
+        journal.append(history_file(family, store), row)
+        if decision.promoted:
+            store.point(family.name, family.stages[-1].name, POINTER, report.fingerprint)

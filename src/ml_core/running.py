@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from ml_core.artifacts import Artifact, Store
 from ml_core.errors import UserError
+from ml_core.full_disk import full_disk_in_one_sentence
 from ml_core.settings import Settings, stable_hash
 from ml_core.stages import Family, Stage, failed_checks
 from ml_core.summary import Summary
@@ -97,7 +98,7 @@ def run_stage(
 
     `inputs` maps input stage to artifact; a missing one is taken from `current`. `start` is how processes are started
     where settings ask for several; a plain subprocess otherwise. Raises UserError where an input does not exist or
-    failed a blocking check.
+    failed a blocking check, and where the store's disk is full.
     """
     found = _inputs(family, stage, store=store, given=inputs or {})
     outside = family.resolve(stage.observe)(settings, store.raw).digest if stage.observe else None
@@ -115,7 +116,10 @@ def run_stage(
         store.make_current(family.name, stage.name, fingerprint)
         return Outcome(there, cached=True)
 
-    with store.writing(family.name, stage.name, fingerprint) as directory:
+    with (
+        full_disk_in_one_sentence(store.data, what=f"{family.name} {stage.name}"),
+        store.writing(family.name, stage.name, fingerprint) as directory,
+    ):
         there = store.find(family.name, stage.name, fingerprint)
         if there and not force:  # another process finished it while this one waited for the lock
             store.make_current(family.name, stage.name, fingerprint)

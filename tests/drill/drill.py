@@ -49,7 +49,8 @@ def main() -> int:
             row = one(place, known, number=number, name=faults[number], seed=options.seed)
             journal.append(outcomes, row)
             print(row, flush=True)
-    rows = sorted(journal.read(outcomes), key=lambda row: row["number"])
+    by_number = {row["number"]: row for row in journal.read(outcomes)}  # of one that was repeated, the last
+    rows = [by_number[number] for number in sorted(by_number)]
     if options.page:
         write_table(options.page, rows)
     good = sum(row["good"] for row in rows)

@@ -20,6 +20,8 @@ Config = dict[str, Any]
 Fault = Callable[[Workplace, random.Random, Config], str]
 IN_PROCESS = {"execution": {"config": {"in_process": {}}}}
 SECONDS_TO_END = 400
+FAILED = """query($id: ID!) {logsForRun(runId: $id) {... on EventConnection {events {
+    ... on ExecutionStepFailureEvent {error {message}}}}}}"""
 SECONDS_OF_TRAINING = 7.0  # on an idle machine: kills fall therein
 
 
@@ -39,6 +41,7 @@ def kill_run_worker(place: Workplace, moments: random.Random, config: Config) ->
     per_stage = moments.random() < 0.25
     run = place.dev.launch("line", config if per_stage else {**config, **IN_PROCESS})
     where = _some_moment(place, run, moments)
+    wait_until(lambda: place.run_workers() or place.status(run) in ENDED, seconds=SECONDS_TO_END)
     killed = _kill(place.run_workers())
     how = "a process per stage" if per_stage else "one process"
     return f"{killed} ({how}) {where}; the run: {place.end_of(run, seconds=SECONDS_TO_END)}"
@@ -85,15 +88,15 @@ def full_disk(place: Workplace, moments: random.Random, config: Config) -> str:
             left -= file.write(bytes(min(left, 2**20)))
     run = place.dev.launch("line", {**config, **IN_PROCESS})
     end = place.end_of(run, seconds=SECONDS_TO_END)
-    said = next((line for line in place.dev.messages(run) if "space" in line.lower()), "nothing of the disk")
+    failed = place.dev.ask(FAILED, id=run)["logsForRun"]["events"]
+    said = next((event["error"]["message"] for event in failed if event.get("error")), "nothing")
     filler.unlink()
-    return f"{room / 1e6:.1f} MB were free; the run: {end}; it said: {' '.join(said.split())[:160]}"
+    return f"{room / 1e6:.1f} MB were free; the run: {end}; it said: {' '.join(said.split())[:300]}"
 
 
 def two_runs(place: Workplace, moments: random.Random, config: Config) -> str:
     """The same run in Dagster and, a random moment later, in a shell beside it."""
     run = place.dev.launch("line", {**config, **IN_PROCESS})
-    wait_until(place.run_workers, seconds=SECONDS_TO_END)
     time.sleep(moments.uniform(0, SECONDS_OF_TRAINING))
     shell = place.start_in_shell({**config, **IN_PROCESS}, "beside")
     end = place.end_of(run, seconds=SECONDS_TO_END)
@@ -159,4 +162,4 @@ def _trains(place: Workplace, run: str) -> bool:
 def _kill(processes: list[psutil.Process]) -> str:
     for process in processes:
         os.kill(process.pid, signal.SIGKILL)
-    return f"killed {len(processes)}" if processes else "came too late"
+    return f"killed {len(processes)}" if processes else "found nothing to kill"
