@@ -1,7 +1,7 @@
 """The stage `calibration`: temperatures fitted on validation donors, and what they bring on test donors.
 
-Reads alone, reads pooled by summing, and the tissue head, if it was trained, each get a temperature; of the last one label smoothing is
-undone first. Tissues count alike, however many of their samples there are.
+Reads alone, reads pooled by summing, and the tissue head, if it was trained, each get a temperature; of the last one
+label smoothing is undone first. Tissues count alike, however many of their samples there are.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ def load_calibration(directory: Path) -> Calibration:
 def levels(
     regions: Regions, rows: np.ndarray, scores: Scores, settings: CalibrationSettings, *, label_smoothing: float | None
 ) -> dict[str, Judged]:
-    """What can be calibrated of rows [n] of whole samples: read, pooled_<reads> of each number, and tissue_head, trained
-    with this label smoothing; None: it was not trained."""
+    """What can be calibrated of rows [n] of whole samples: read, pooled_<reads> of each number, and the tissue_head that
+    was trained with this label smoothing (None: it was not trained)."""
     sample = regions.row_sample[rows]
     true = regions.tissue_of_sample[sample]
     known = true >= 0
