@@ -75,8 +75,8 @@ def load_calibration(directory: Path) -> Calibration:
 def levels(
     regions: Regions, rows: np.ndarray, scores: Scores, settings: CalibrationSettings, *, label_smoothing: float | None
 ) -> dict[str, Judged]:
-    """What can be calibrated of rows [n] of whole samples: read, pooled_<reads> of each number, and the tissue_head that
-    was trained with this label smoothing (None: it was not trained)."""
+    """What can be calibrated of rows [n] of whole samples: read, pooled_<reads> of each number, and the tissue head of
+    its label smoothing (None: it was not trained)."""
     sample = regions.row_sample[rows]
     true = regions.tissue_of_sample[sample]
     known = true >= 0
