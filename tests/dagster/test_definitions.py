@@ -71,8 +71,10 @@ def test_no_asset_is_partitioned() -> None:
     assert not [node.key for node in defs().resolve_asset_graph().asset_nodes if node.is_partitioned]
 
 
-def test_there_are_presets() -> None:
-    assert {"quick.yaml", "demo.yaml"} <= {path.name for path in PRESETS}
+@pytest.mark.parametrize("name", ["quick.yaml", "demo.yaml"])
+def test_a_preset_for_newcomers_sets_something_for_every_family(name: str) -> None:
+    ops = yaml.safe_load((ROOT / "configs" / name).read_text())["ops"]
+    assert {op.partition("_")[0] for op in ops} == set(find_families())
 
 
 @pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.name)
