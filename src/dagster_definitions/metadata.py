@@ -17,30 +17,38 @@ MAX_TABLE_ROWS = 200
 MANIFEST_NUMBERS = ("device", "seconds", "cpu_seconds", "peak_memory_gb", "created")
 
 
-def artifact_metadata(artifact: Artifact, *, cached: bool) -> dict[str, dg.MetadataValue]:
-    """Headline and whereabouts first, then numbers, tables and figures, under their own titles."""
-    summary, manifest = artifact.summary, artifact.manifest
+def artifact_metadata(artifact: Artifact, *, cached: bool, champion: str | None = None) -> dict[str, dg.MetadataValue]:
+    """What a reader asks first stands first, for the UI shows 50 rows: headline, figures, tables, numbers, how it was made.
+
+    champion: why the artifact's model is put forward, or is not.
+    """
+    summary, directory = artifact.summary, artifact.directory
     found: dict[str, Any] = {"headline": dg.MetadataValue.text(summary.headline)} if summary.headline else {}
-    found |= {
-        "cached": dg.MetadataValue.bool(cached),
-        "artifact": dg.MetadataValue.path(artifact.directory),
-        "fingerprint": dg.MetadataValue.text(artifact.fingerprint),
-        "digest": dg.MetadataValue.text(artifact.digest),
-    }
-    if (artifact.directory / "report.html").is_file():
-        found["report"] = dg.MetadataValue.path(artifact.directory / "report.html")
-    if (artifact.directory / "logs" / "tensorboard").is_dir():
-        found["tensorboard"] = dg.MetadataValue.text(f"tensorboard --logdir '{artifact.directory}/logs/tensorboard'")
-    found |= {name: _scalar(manifest[name]) for name in MANIFEST_NUMBERS if manifest.get(name) is not None}
-    found |= {name: _scalar(value) for name, value in summary.numbers.items() if value is not None}
+    if champion:
+        found["champion"] = dg.MetadataValue.text(champion)
+    found["cached"] = dg.MetadataValue.bool(cached)
+    if (directory / "report.html").is_file():
+        found["report"] = dg.MetadataValue.path(directory / "report.html")
+    found["artifact"] = dg.MetadataValue.path(directory)
+    for title, name in summary.figures.items():
+        found[title] = figure(directory / name, title=title)
     for title, rows in summary.tables.items():
         if rows:
             found[title] = table(rows)
             if len(rows) > MAX_TABLE_ROWS:
                 found[f"{title}: rows"] = dg.MetadataValue.text(f"{MAX_TABLE_ROWS} of {len(rows)} are shown")
-    for title, name in summary.figures.items():
-        found[title] = figure(artifact.directory / name, title=title)
-    return found
+    found |= {name: _scalar(value) for name, value in summary.numbers.items() if value is not None}
+    return found | _origin(artifact)
+
+
+def _origin(artifact: Artifact) -> dict[str, dg.MetadataValue]:
+    """How the artifact was made, and what tells it from others."""
+    manifest, logs = artifact.manifest, artifact.directory / "logs" / "tensorboard"
+    found = {name: _scalar(manifest[name]) for name in MANIFEST_NUMBERS if manifest.get(name) is not None}
+    if logs.is_dir():
+        found["tensorboard"] = dg.MetadataValue.text(f"tensorboard --logdir '{logs}'")
+    found["fingerprint"] = dg.MetadataValue.text(artifact.fingerprint)
+    return found | {"digest": dg.MetadataValue.text(artifact.digest)}
 
 
 def table(rows: list[dict[str, Any]]) -> dg.TableMetadataValue:
@@ -86,7 +94,7 @@ def _scalar(value: float | int | str | bool) -> dg.MetadataValue:
     if isinstance(value, int):
         return dg.MetadataValue.int(value)
     if isinstance(value, float):
-        return dg.MetadataValue.float(value)
+        return dg.MetadataValue.float(float(f"{value:.6g}"))  # the report's metrics.json has all digits
     return dg.MetadataValue.text(str(value))
 
 

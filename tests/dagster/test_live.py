@@ -164,8 +164,7 @@ def test_all_families_run_through_every_stage_by_the_quick_preset(tmp_path: Path
     assert done.returncode == 0, done.stderr
     artifacts = tmp_path / "data" / "artifacts"
     for family in find_families().values():
-        report = (artifacts / family.name / "report" / "current" / "report.html").read_text()
-        assert family.title in report
+        assert (artifacts / family.name / "report" / "current" / "report.html").is_file()
     board = json.loads((tmp_path / "data" / "leaderboard" / "metrics.json").read_text())
     assert {name.partition(".")[0] for name in board} == set(find_families())
     stages = sum(len(family.stages) for family in find_families().values())
