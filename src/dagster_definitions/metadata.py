@@ -18,7 +18,7 @@ MANIFEST_NUMBERS = ("device", "seconds", "cpu_seconds", "peak_memory_gb", "creat
 
 
 def artifact_metadata(artifact: Artifact, *, cached: bool, champion: str | None = None) -> dict[str, dg.MetadataValue]:
-    """What a reader asks first stands first, for the UI shows 50 rows: headline, figures, tables, numbers, how it was made.
+    """What a reader asks first stands first, for the UI shows 50 rows: headline, figures, tables, then numbers, origin.
 
     champion: why the artifact's model is put forward, or is not.
     """

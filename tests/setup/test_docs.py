@@ -151,6 +151,19 @@ def test_every_config_on_a_page_fits_the_stages(page: str, root: Path, tmp_path:
         check_preset(tmp_path / f"{number}.yaml", find_families())
 
 
+SHELL_PAGES = [*PAGES, *(f"docs/{family}.md" for family in find_families())]
+
+
+@pytest.mark.parametrize("page", SHELL_PAGES)
+def test_every_setting_of_a_command_on_a_page_exists(page: str, root: Path) -> None:
+    text = "\n".join(re.findall(r"```sh\n(.*?)```", (root / page).read_text(), re.DOTALL)).replace("\\\n", " ")
+    for line in re.findall(r"ml_core run (.*)", text):
+        family = find_families().get(line.split()[0])
+        for stage, field in re.findall(r"--set (\w+)\.(\w+)=", line) if family else []:
+            (settings,) = (each.settings for each in family.stages if each.name == stage)
+            assert field in settings.model_fields, f"{stage}.{field}"
+
+
 def test_what_the_page_on_retraining_names_is_there(root: Path) -> None:
     """Sensors, schedules, jobs and sweeps, with a family's name put in place of <family>."""
     page = (root / "docs" / "retraining.md").read_text()
