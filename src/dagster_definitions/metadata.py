@@ -13,6 +13,7 @@ from PIL import Image
 from ml_core.artifacts import Artifact
 
 MAX_FIGURE_BYTES = 60_000
+MAX_FIGURE_WIDTH = 1000  # pixels: the UI's dialog cuts off what is wider than itself
 MAX_TABLE_ROWS = 200
 MANIFEST_NUMBERS = ("device", "seconds", "cpu_seconds", "peak_memory_gb", "created")
 
@@ -69,15 +70,15 @@ def figure(path: Path, *, title: str) -> dg.MarkdownMetadataValue:
 
 
 def small_png(path: Path, *, limit: int = MAX_FIGURE_BYTES) -> bytes:
-    """The image as PNG of at most `limit` bytes: as it is, with 128 colours, and then in ever smaller size."""
+    """The image as PNG of at most `limit` bytes and 1000 pixels wide: as it is, or in 128 colours and ever smaller."""
     original = path.read_bytes()
-    if len(original) <= limit and original.startswith(b"\x89PNG"):
-        return original
     with Image.open(io.BytesIO(original)) as opened:
+        if len(original) <= limit and opened.format == "PNG" and opened.width <= MAX_FIGURE_WIDTH:
+            return original
         image = opened.convert("RGBA")
     white = Image.new("RGBA", image.size, "white")
     image = Image.alpha_composite(white, image).convert("RGB")
-    share = 1.0
+    share = min(1.0, MAX_FIGURE_WIDTH / image.width)
     while True:
         size = (max(1, int(image.width * share)), max(1, int(image.height * share)))
         small = image if share == 1.0 else image.resize(size, Image.Resampling.LANCZOS)
