@@ -34,9 +34,7 @@ def test_a_figure_too_large_is_made_small_and_stays_a_picture(noise: Path) -> No
 
 def test_a_chart_keeps_its_size_when_fewer_colours_are_enough(tmp_path: Path) -> None:
     ramp = np.tile(np.linspace(0, 255, 1000).astype(np.uint8), (750, 1))
-    pixels = np.stack(
-        [ramp, ramp[::-1], np.arange(750, dtype=np.uint16)[:, None].astype(np.uint8) + 0 * ramp], axis=-1
-    )
+    pixels = np.stack([ramp, ramp[::-1], np.arange(750, dtype=np.uint16)[:, None].astype(np.uint8) + 0 * ramp], axis=-1)
     path = tmp_path / "chart.png"
     Image.fromarray(pixels).save(path, compress_level=0)
     with Image.open(io.BytesIO(small_png(path))) as image:
