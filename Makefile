@@ -35,7 +35,9 @@ demo: set-up ## read real data, train Segger (or FAMILY=hgt, sequence, tissueber
 	@echo "The report:  $(CURDIR)/data/artifacts/$(FAMILY)/report/current/report.html"
 	@echo "See its run, lineage and checks in Dagster:  make ui"
 
-# The names begin with real-: each preset is run with three seeds, on data of $BIOASSETS_REAL_DATA, and on all folds.
+# The names begin with real-: each preset is run with three seeds, on data of $BIOASSETS_REAL_DATA, and on all folds;
+# JOBS runs at a time, which take 3 to 5 GB each.
+JOBS := 2
 FOLDS_sequence := --across 'splits.fold=[0, 1, 2, 3, 4]'
 real: export BIOASSETS_REAL_DATA := $(abspath $(or $(BIOASSETS_REAL_DATA),../shared/data))
 real: set-up ## reproduce a family's figures on real data: make real FAMILY=hgt
@@ -44,7 +46,7 @@ real: set-up ## reproduce a family's figures on real data: make real FAMILY=hgt
 	@if [ ! -d "$$BIOASSETS_REAL_DATA" ]; then \
 	    echo "make real: $$BIOASSETS_REAL_DATA is absent; put the real data there or name their folder in BIOASSETS_REAL_DATA" >&2; exit 2; fi
 	@status=0; for preset in configs/real-$(FAMILY).yaml $(wildcard configs/real-$(FAMILY)-*.yaml); do \
-	    $(PY) -m ml_core seeds $(FAMILY) --config "$$preset" $(FOLDS_$(FAMILY)) --data data/real || status=$$?; done; \
+	    $(PY) -m ml_core seeds $(FAMILY) --config "$$preset" $(FOLDS_$(FAMILY)) --jobs $(JOBS) --data data/real || status=$$?; done; \
 	cat data/real/seeds/real-$(FAMILY)*.md; exit $$status
 
 ui: set-up ## start Dagster's web interface (stop it with Ctrl-C)

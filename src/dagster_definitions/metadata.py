@@ -13,34 +13,43 @@ from PIL import Image
 from ml_core.artifacts import Artifact
 
 MAX_FIGURE_BYTES = 60_000
+MAX_FIGURE_WIDTH = 1000  # pixels: the UI's dialog cuts off what is wider than itself
 MAX_TABLE_ROWS = 200
 MANIFEST_NUMBERS = ("device", "seconds", "cpu_seconds", "peak_memory_gb", "created")
 
 
-def artifact_metadata(artifact: Artifact, *, cached: bool) -> dict[str, dg.MetadataValue]:
-    """Headline and whereabouts first, then numbers, tables and figures, under their own titles."""
-    summary, manifest = artifact.summary, artifact.manifest
+def artifact_metadata(artifact: Artifact, *, cached: bool, champion: str | None = None) -> dict[str, dg.MetadataValue]:
+    """What a reader asks first stands first, for the UI shows 50 rows: headline, figures, tables, then numbers, origin.
+
+    champion: why the artifact's model is put forward, or is not.
+    """
+    summary, directory = artifact.summary, artifact.directory
     found: dict[str, Any] = {"headline": dg.MetadataValue.text(summary.headline)} if summary.headline else {}
-    found |= {
-        "cached": dg.MetadataValue.bool(cached),
-        "artifact": dg.MetadataValue.path(artifact.directory),
-        "fingerprint": dg.MetadataValue.text(artifact.fingerprint),
-        "digest": dg.MetadataValue.text(artifact.digest),
-    }
-    if (artifact.directory / "report.html").is_file():
-        found["report"] = dg.MetadataValue.path(artifact.directory / "report.html")
-    if (artifact.directory / "logs" / "tensorboard").is_dir():
-        found["tensorboard"] = dg.MetadataValue.text(f"tensorboard --logdir '{artifact.directory}/logs/tensorboard'")
-    found |= {name: _scalar(manifest[name]) for name in MANIFEST_NUMBERS if manifest.get(name) is not None}
-    found |= {name: _scalar(value) for name, value in summary.numbers.items() if value is not None}
+    if champion:
+        found["champion"] = dg.MetadataValue.text(champion)
+    found["cached"] = dg.MetadataValue.bool(cached)
+    if (directory / "report.html").is_file():
+        found["report"] = dg.MetadataValue.path(directory / "report.html")
+    found["artifact"] = dg.MetadataValue.path(directory)
+    for title, name in summary.figures.items():
+        found[title] = figure(directory / name, title=title)
     for title, rows in summary.tables.items():
         if rows:
             found[title] = table(rows)
             if len(rows) > MAX_TABLE_ROWS:
                 found[f"{title}: rows"] = dg.MetadataValue.text(f"{MAX_TABLE_ROWS} of {len(rows)} are shown")
-    for title, name in summary.figures.items():
-        found[title] = figure(artifact.directory / name, title=title)
-    return found
+    found |= {name: _scalar(value) for name, value in summary.numbers.items() if value is not None}
+    return found | _origin(artifact)
+
+
+def _origin(artifact: Artifact) -> dict[str, dg.MetadataValue]:
+    """How the artifact was made, and what tells it from others."""
+    manifest, logs = artifact.manifest, artifact.directory / "logs" / "tensorboard"
+    found = {name: _scalar(manifest[name]) for name in MANIFEST_NUMBERS if manifest.get(name) is not None}
+    if logs.is_dir():
+        found["tensorboard"] = dg.MetadataValue.text(f"tensorboard --logdir '{logs}'")
+    found["fingerprint"] = dg.MetadataValue.text(artifact.fingerprint)
+    return found | {"digest": dg.MetadataValue.text(artifact.digest)}
 
 
 def table(rows: list[dict[str, Any]]) -> dg.TableMetadataValue:
@@ -61,15 +70,15 @@ def figure(path: Path, *, title: str) -> dg.MarkdownMetadataValue:
 
 
 def small_png(path: Path, *, limit: int = MAX_FIGURE_BYTES) -> bytes:
-    """The image as PNG of at most `limit` bytes: as it is, with 128 colours, and then in ever smaller size."""
+    """The image as PNG of at most `limit` bytes and 1000 pixels wide: as it is, or in 128 colours and ever smaller."""
     original = path.read_bytes()
-    if len(original) <= limit and original.startswith(b"\x89PNG"):
-        return original
     with Image.open(io.BytesIO(original)) as opened:
+        if len(original) <= limit and opened.format == "PNG" and opened.width <= MAX_FIGURE_WIDTH:
+            return original
         image = opened.convert("RGBA")
     white = Image.new("RGBA", image.size, "white")
     image = Image.alpha_composite(white, image).convert("RGB")
-    share = 1.0
+    share = min(1.0, MAX_FIGURE_WIDTH / image.width)
     while True:
         size = (max(1, int(image.width * share)), max(1, int(image.height * share)))
         small = image if share == 1.0 else image.resize(size, Image.Resampling.LANCZOS)
@@ -86,7 +95,7 @@ def _scalar(value: float | int | str | bool) -> dg.MetadataValue:
     if isinstance(value, int):
         return dg.MetadataValue.int(value)
     if isinstance(value, float):
-        return dg.MetadataValue.float(value)
+        return dg.MetadataValue.float(float(f"{value:.6g}"))  # the report's metrics.json has all digits
     return dg.MetadataValue.text(str(value))
 
 

@@ -170,8 +170,7 @@ def _result(
     ]
     return dg.MaterializeResult(
         asset_key=key,
-        metadata=artifact_metadata(artifact, cached=cached)
-        | ({"champion": dg.MetadataValue.text(champion.reason)} if champion else {}),
+        metadata=artifact_metadata(artifact, cached=cached, champion=champion.reason if champion else None),
         data_version=dg.DataVersion(artifact.digest),
         check_results=checks,
     )

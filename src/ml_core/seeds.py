@@ -10,12 +10,11 @@ from typing import Any
 
 import yaml
 
-from ml_core.artifacts import Artifact, Store
 from ml_core.errors import UserError
 from ml_core.families import get_family
-from ml_core.presets import Values, choose_settings, read_preset, with_overrides
-from ml_core.running import run_stage
-from ml_core.stages import Family, failed_checks
+from ml_core.presets import Values, read_preset, with_overrides
+from ml_core.seed_runs import Planned, run_all
+from ml_core.stages import Family
 from ml_core.summary import Number
 
 DONE, CHECK_FAILED = 0, 1
@@ -35,6 +34,9 @@ def add_command(commands: Any, data: argparse.ArgumentParser, settings: argparse
         metavar="STAGE.FIELD=[VALUE, ...]",
         help="do so for each of these values (splits.fold=[0, 1, 2]); the interval is then that of their means",
     )
+    seeding.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="processes, each a run at a time (%(default)s)"
+    )
     seeding.add_argument("--name", help="name of the files in DATA/seeds (default: the config's)")
     seeding.set_defaults(command=train_seeds)
 
@@ -46,31 +48,39 @@ def train_seeds(options: argparse.Namespace) -> int:
     config names keeps it, and is trained once for all seeds. Writes DATA/seeds/NAME.json with all figures and NAME.md
     with the family's key metrics, and prints the latter.
     """
-    family, store = get_family(options.family), Store(options.data)
+    family = get_family(options.family)
     if len(set(options.seeds)) < 2:
         raise UserError("--seeds: one seed gives no interval, expected at least 2 different ones.")
+    if options.jobs < 1:
+        raise UserError(f"--jobs is {options.jobs}, expected 1 or more.")
+    given = with_overrides(read_preset(options.config, family) if options.config else {}, options.set, family)
+    stages = stages_to_seed(family, given)
     varied = _varied(options.across)
-    reports: dict[str, Artifact] = {}
-    groups: list[list[dict[str, Number]]] = []
-    code = DONE
-    for override in varied:
-        groups.append([])
-        for seed in options.seeds:
-            run = f"{' '.join([*override, ''])}seed {seed}"
-            reports[run], failed = _run(family, store, name=run, seed=seed, varied=override, options=options)
-            groups[-1].append(reports[run].summary.numbers)
-            code = CHECK_FAILED if failed else code
+    planned = [  # seed by seed, so that neighbours differ in what `--across` varies, and train different things
+        Planned(
+            name=" ".join([*override, f"seed {seed}"]),
+            family=family.name,
+            data=options.data,
+            config=options.config,
+            overrides=(*options.set, *override, *(f"{stage}.seed={seed}" for stage in stages)),
+        )
+        for seed in options.seeds
+        for override in varied
+    ]
+    finished = run_all(planned, jobs=options.jobs)
+    numbers = [each.report.summary.numbers for each in finished]
+    groups = [numbers[first :: len(varied)] for first in range(len(varied))]
     rows = figures(groups)
     name = options.name or (options.config.stem if options.config else family.name)
     folder = options.data / "seeds"
     folder.mkdir(parents=True, exist_ok=True)
-    where = {run: str(report.directory) for run, report in reports.items()}
+    where = {run.name: str(each.report.directory) for run, each in zip(planned, finished, strict=True)}
     (folder / f"{name}.json").write_text(json.dumps({"reports": where, "figures": rows}, indent=1) + "\n")
     shown = [row for metric in family.key_metrics for row in rows if row["figure"] == metric]
     text = f"## {name}\n\n{as_markdown(shown)}"
     (folder / f"{name}.md").write_text(text)
     print(f"\n{text}\nall figures: {folder / name}.json")
-    return code
+    return CHECK_FAILED if any(each.failed for each in finished) else DONE
 
 
 def stages_to_seed(family: Family, given: Values) -> list[str]:
@@ -123,26 +133,6 @@ def _varied(across: str | None) -> list[list[str]]:
     if not equals or not isinstance(values, list) or len(values) < 2:
         raise UserError(f"--across {across}: expected STAGE.FIELD=[VALUE, ...] with two values at least.")
     return [[f"{target}={json.dumps(value)}"] for value in values]
-
-
-def _run(
-    family: Family, store: Store, *, name: str, seed: int, varied: list[str], options: argparse.Namespace
-) -> tuple[Artifact, list[str]]:
-    """The last stage's artifact with this seed, and the sentences of its failed blocking checks."""
-    given = with_overrides(read_preset(options.config, family) if options.config else {}, options.set, family)
-    overrides = [*options.set, *varied, *(f"{stage}.seed={seed}" for stage in stages_to_seed(family, given))]
-    settings = choose_settings(family, family.stages, config=options.config, overrides=overrides)
-    made: dict[str, Artifact] = {}
-    for stage in family.stages:
-        outcome = run_stage(family, stage, settings=settings[stage.name], store=store, inputs=made)
-        made[stage.name] = outcome.artifact
-        seconds = "cached" if outcome.cached else f"{outcome.artifact.manifest['seconds']:.1f} s"
-        print(f"{name} {stage.name:12} {seconds:>9}  {outcome.artifact.summary.headline}", flush=True)
-    last = family.stages[-1]
-    failed = failed_checks(last, made[last.name])
-    for sentence in failed:
-        print(f"{name} {last.name}: {sentence}")
-    return made[last.name], failed
 
 
 def _is_number(value: Number) -> bool:

@@ -103,7 +103,7 @@ def dagster_dev(folder: Path, module: str, **monitoring: int) -> Iterator[Dev]:
     )
     try:
         dev = Dev(folder, port)
-        wait_for(lambda: _answers(dev), what="the webserver", seconds=90)
+        wait_for(lambda: _answers(dev), what="the webserver", seconds=300)
         yield dev
     finally:
         process.send_signal(signal.SIGINT)

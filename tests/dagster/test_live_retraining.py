@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -14,12 +11,11 @@ from ml_core import journal
 from ml_core.artifacts import Store
 from ml_core.families import find_families
 from ml_core.promotion import history_file
-from ml_core.running import run_stage
 from ml_core.stages import Family
+from tests.dagster.dropped import IN_PROCESS, arrive, order_that_waits
 from tests.dagster.live import Dev, dagster_dev, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
-IN_PROCESS = {"execution": {"config": {"in_process": {}}}}
 TWO_LOOKS = 150  # s: a sensor looks every 30 s, and a busy machine is late
 
 
@@ -86,35 +82,13 @@ def same_bytes_seen(dev: Dev) -> bool:
 @pytest.mark.parametrize("family", find_families().values(), ids=lambda family: family.name)
 def test_a_file_dropped_for_a_family_ends_in_a_report_and_a_decision(family: Family, tmp_path: Path) -> None:
     """Its simulator's files, as if they came from an instrument."""
-    data = tmp_path / "data"
-    made, described = simulated_files(family, tmp_path / "made")
-    shutil.copytree(next(iter(made.values())).parent, data / "inbox")  # with the files that a sheet names
-    fields = {name: data / "inbox" / path.name for name, path in made.items()}
-    for path in fields.values():
-        path.rename(path.with_name(f".{path.name}"))
-    config: dict[str, Any] = {f"{family.name}_{stage}": {"config": dict(of)} for stage, of in family.smallest.items()}
-    config[f"{family.name}_{family.stages[0].name}"] = {
-        "config": {**described, "source": "path", **{name: str(path) for name, path in fields.items()}}
-    }
-    (data / "retrain").mkdir()
-    (data / "retrain" / f"{family.name}.yaml").write_text(yaml.safe_dump({"ops": config, **IN_PROCESS}))
+    files = order_that_waits(family, tmp_path)
     with dagster_dev(tmp_path, "dagster_definitions") as dev:
         dev.start_sensor(f"{family.name}_new_data")
-        for path in fields.values():
-            path.with_name(f".{path.name}").rename(path)
+        for path in files:
+            arrive(path)
         wait_for(lambda: dev.runs(family.name), what="a run", seconds=TWO_LOOKS)
         wait_for(lambda: ended(dev, family.name, 1), what="the report", seconds=600)
         assert dev.status(dev.runs(family.name)[0]) == "SUCCESS", "\n".join(dev.messages(dev.runs(family.name)[0]))
-    rows = journal.read(history_file(family, Store(data)))
+    rows = journal.read(history_file(family, Store(tmp_path / "data")))
     assert [row["promoted"] for row in rows] == ([True] if family.scores else [])
-
-
-def simulated_files(family: Family, folder: Path) -> tuple[dict[str, Path], dict[str, Any]]:
-    """Field of the settings to the simulator's file, and the other fields that say what the files are."""
-    first, store = family.stages[0], Store(folder)
-    settings = first.settings.parse(dict(family.smallest.get(first.name, {})), where=first.name)
-    made = run_stage(family, first, settings=settings, store=store).artifact
-    source = json.loads(made.path("source.json").read_text())
-    fields = first.settings.model_fields
-    described = {name: value for name, value in source.items() if name in fields and name not in ("files", "source")}
-    return {name: made.path(file) for name, file in source["files"].items() if name in fields}, described

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dagster_definitions.metadata import MAX_FIGURE_BYTES, MAX_TABLE_ROWS, figure, small_png, table
+from dagster_definitions.metadata import MAX_FIGURE_BYTES, MAX_FIGURE_WIDTH, MAX_TABLE_ROWS, figure, small_png, table
 from tests.dagster.conftest import Run, materialization
 
 
@@ -33,14 +33,19 @@ def test_a_figure_too_large_is_made_small_and_stays_a_picture(noise: Path) -> No
 
 
 def test_a_chart_keeps_its_size_when_fewer_colours_are_enough(tmp_path: Path) -> None:
-    ramp = np.tile(np.linspace(0, 255, 1600).astype(np.uint8), (1200, 1))
-    pixels = np.stack(
-        [ramp, ramp[::-1], np.arange(1200, dtype=np.uint16)[:, None].astype(np.uint8) + 0 * ramp], axis=-1
-    )
+    ramp = np.tile(np.linspace(0, 255, 1000).astype(np.uint8), (750, 1))
+    pixels = np.stack([ramp, ramp[::-1], np.arange(750, dtype=np.uint16)[:, None].astype(np.uint8) + 0 * ramp], axis=-1)
     path = tmp_path / "chart.png"
     Image.fromarray(pixels).save(path, compress_level=0)
     with Image.open(io.BytesIO(small_png(path))) as image:
-        assert image.size == (1600, 1200)
+        assert image.size == (1000, 750)
+
+
+def test_a_figure_is_no_wider_than_the_dialog_that_shows_it(tmp_path: Path) -> None:
+    path = tmp_path / "wide.png"
+    Image.new("RGB", (1800, 600)).save(path)
+    with Image.open(io.BytesIO(small_png(path))) as image:
+        assert image.size == (MAX_FIGURE_WIDTH, 333)
 
 
 def test_a_small_figure_is_taken_as_it_is(tmp_path: Path) -> None:
@@ -100,3 +105,10 @@ def test_training_names_the_command_that_opens_its_curves(run: Run) -> None:
 
 def test_a_report_is_linked(run: Run) -> None:
     assert Path(materialization(run(), "report").metadata["report"].value).read_text().startswith("Tiny")
+
+
+def test_figures_and_tables_stand_ahead_of_numbers(run: Run) -> None:
+    """The UI shows the first 50 entries."""
+    names = list(materialization(run(), "table").metadata)
+    assert names[0] == "headline"
+    assert names.index("Letters") < names.index("letters") < names.index("digest")

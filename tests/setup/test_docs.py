@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ast
+import json
+import os
 import re
+import shlex
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,18 +20,60 @@ from ml_core.presets import check_preset
 from ml_core.training.settings import TrainingSettings
 
 START = """
+import runpy
 import sys
 import ml_core.families as families
-from ml_core.__main__ import main
 
 families.__path__.append(sys.argv.pop(1))
-sys.exit(main())
+sys.argv.pop(0)
+if sys.argv[0].endswith(".py"):
+    runpy.run_path(sys.argv[0], run_name="__main__")
+else:
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+FOUND = """
+from dagster_definitions import defs
+
+loaded = defs()
+graph = loaded.resolve_asset_graph()
+assets = [node for node in graph.asset_nodes if node.group_name == "bases"]
+print(*sorted(node.key.to_user_string() for node in assets))
+print(*sorted(key.name for node in assets for key in node.check_keys))
+print(*sorted(each.name for each in (
+    loaded.resolve_job_def("bases"),
+    loaded.resolve_sensor_def("bases_new_data"),
+    loaded.resolve_schedule_def("bases_weekly"),
+)))
 """
 
 
+# In one process, for a child would not know of the folder; and in short lines.
+IN_PROCESS = {"execution": {"config": {"in_process": {}}}, "loggers": {"console": {}}}
+
+
+@dataclass(frozen=True)
+class Bases:
+    """The family of docs/adding-a-family.md, written from the page itself, and a folder with a genome to work in."""
+
+    families: Path
+    folder: Path
+    commands: dict[str, list[str]]  # module to the arguments that the page gives it
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`python -m ...`, or a script, in the folder and with the family beside the others."""
+        src = Path(__file__).resolve().parents[2] / "src"
+        environment = {**os.environ, "PYTHONPATH": str(src), "BIOASSETS_DATA": str(self.folder / "data")}
+        command = [sys.executable, "-c", START, str(self.families), *arguments]
+        return subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=110
+        )
+
+    def as_on_the_page(self, module: str) -> subprocess.CompletedProcess[str]:
+        return self.run(module, *self.commands[module])
+
+
 @pytest.fixture
-def families_folder(tmp_path: Path, root: Path) -> Path:
-    """The family of docs/adding-a-family.md, written from the page itself."""
+def bases(tmp_path: Path, root: Path) -> Bases:
     page = (root / "docs" / "adding-a-family.md").read_text()
     files = dict(re.findall(r"^## `(\w+\.py)`\n.*?```python\n(.*?)```", page, re.MULTILINE | re.DOTALL))
     assert sorted(files) == ["family.py", "settings.py", "work.py"]
@@ -36,33 +82,51 @@ def families_folder(tmp_path: Path, root: Path) -> Path:
     (folder / "__init__.py").touch()
     for name, text in files.items():
         (folder / name).write_text(text)
-    return folder.parent
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "genome.fa").write_text(">chr1\nACGTNACG\n")
+    shell = page.split("```sh\n")[1].split("```")[0].replace("\\\n", " ")
+    lines = [shlex.split(line) for line in shell.splitlines() if line.startswith("python -m ")]
+    assert [line[2] for line in lines] == ["ml_core", "ml_core", "dagster"]
+    return Bases(folder.parent, tmp_path, {line[2]: line[3:] for line in lines})
 
 
-def ml_core(*arguments: str | Path, families: Path, src: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", START, str(families), *map(str, arguments)]
-    return subprocess.run(command, cwd=src, capture_output=True, text=True, check=False)
-
-
-def test_the_family_that_the_page_builds_runs(families_folder: Path, tmp_path: Path, root: Path) -> None:
-    genome = tmp_path / "genome.fa"
-    genome.write_text(">chr1\nACGTNACG\n")
-    command = ("run", "bases", "--data", tmp_path / "data", "--set", f"counts.path={genome}")
-    first = ml_core(*command, families=families_folder, src=root / "src")
+def test_the_family_that_the_page_builds_runs(bases: Bases) -> None:
+    listed = bases.run("ml_core", "list")
+    assert re.search(r"^bases\b", listed.stdout, re.MULTILINE), listed.stdout
+    first = bases.as_on_the_page("ml_core")
     assert first.returncode == 0, first.stderr
     assert "GC 57.1 %" in first.stdout
     assert "warning only_bases: 1 other letters." in first.stdout
-    second = ml_core(*command, families=families_folder, src=root / "src")
+    second = bases.as_on_the_page("ml_core")
     assert second.stdout.count(" cached ") == 2
 
 
-def test_its_blocking_check_stops_the_run(families_folder: Path, tmp_path: Path, root: Path) -> None:
-    genome = tmp_path / "genome.fa"
-    genome.write_text("AAAAAAAAAC\n")
-    command = ("run", "bases", "--data", tmp_path / "data", "--set", f"counts.path={genome}")
-    result = ml_core(*command, families=families_folder, src=root / "src")
+def test_its_blocking_check_stops_the_run(bases: Bases) -> None:
+    (bases.folder / "data" / "genome.fa").write_text("AAAAAAAAAC\n")
+    result = bases.as_on_the_page("ml_core")
     assert result.returncode == 1
     assert "FAILED gc_plausible: 10.0 %." in result.stdout
+
+
+def test_the_family_that_the_page_builds_is_materialized_by_dagster(bases: Bases) -> None:
+    *arguments, config = bases.commands["dagster"]
+    made = bases.run("dagster", *arguments, json.dumps({**json.loads(config), **IN_PROCESS}))
+    assert made.returncode == 0, made.stderr
+    assert "check only_bases failed: 1 other letters." in made.stderr
+    report = bases.folder / "data" / "artifacts" / "bases" / "report" / "current" / "report.md"
+    assert report.read_text() == "GC content: 57.1 %\n"
+    shell = bases.as_on_the_page("ml_core")
+    assert shell.stdout.count(" cached ") == 2, shell.stdout
+
+
+def test_dagster_finds_its_assets_checks_job_sensor_and_schedule(bases: Bases) -> None:
+    (bases.folder / "found.py").write_text(FOUND)
+    found = bases.run(str(bases.folder / "found.py"))
+    assert found.stdout.splitlines() == [
+        "bases_counts bases_report bases_source",
+        "gc_plausible only_bases",
+        "bases bases_new_data bases_weekly",
+    ], found.stderr
 
 
 PAGES = [
@@ -88,6 +152,19 @@ def test_every_config_on_a_page_fits_the_stages(page: str, root: Path, tmp_path:
     for number, text in enumerate(text for text in found if "ops:" in text):
         (tmp_path / f"{number}.yaml").write_text(text)
         check_preset(tmp_path / f"{number}.yaml", find_families())
+
+
+SHELL_PAGES = [*PAGES, *(f"docs/{family}.md" for family in find_families())]
+
+
+@pytest.mark.parametrize("page", SHELL_PAGES)
+def test_every_setting_of_a_command_on_a_page_exists(page: str, root: Path) -> None:
+    text = "\n".join(re.findall(r"```sh\n(.*?)```", (root / page).read_text(), re.DOTALL)).replace("\\\n", " ")
+    for line in re.findall(r"ml_core run (.*)", text):
+        family = find_families().get(line.split()[0])
+        for stage, field in re.findall(r"--set (\w+)\.(\w+)=", line) if family else []:
+            (settings,) = (each.settings for each in family.stages if each.name == stage)
+            assert field in settings.model_fields, f"{stage}.{field}"
 
 
 def test_what_the_page_on_retraining_names_is_there(root: Path) -> None:

@@ -11,12 +11,18 @@ from ml_core import __main__ as shell
 from ml_core.families import get_family
 from ml_core.seeds import as_markdown, figures
 
-FAST = [
-    part
-    for stage, fields in get_family("sequence").smallest.items()
-    for field, value in fields.items()
-    for part in ("--set", f"{stage}.{field}={1 if field == 'max_epochs' else json.dumps(value)}")
-]
+
+def smallest(family: str) -> list[str]:
+    """A family's least settings as options, with one epoch."""
+    return [
+        part
+        for stage, fields in get_family(family).smallest.items()
+        for field, value in fields.items()
+        for part in ("--set", f"{stage}.{field}={1 if field == 'max_epochs' else json.dumps(value)}")
+    ]
+
+
+FAST = smallest("sequence")
 
 
 def test_the_interval_is_students() -> None:
@@ -65,6 +71,25 @@ def test_a_stage_whose_seed_the_config_names_is_trained_once(
         assert cached[1, 1, stage]
     kept = json.loads((tmp_path / "seeds" / "sequence.json").read_text())
     assert len(set(kept["reports"].values())) == 4
+
+
+@pytest.mark.slow
+def test_several_runs_at_once_give_what_they_give_in_turn(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    chosen = [*smallest("hgt"), "--seeds", "0", "1"]
+    kept = {}
+    for jobs in (1, 2):
+        data = tmp_path / str(jobs)
+        shell.main(["seeds", "hgt", "--data", str(data), "--jobs", str(jobs), *chosen])
+        kept[jobs] = json.loads((data / "seeds" / "hgt.json").read_text())["figures"]
+    measured = {jobs: {row["figure"]: row["values"] for row in rows} for jobs, rows in kept.items()}
+    for name in ("test.indication.mrr", "control.distmult.indication.mrr", "verdict"):
+        assert measured[1][name] == measured[2][name]
+    assert "seed 1: hgt model: starts" in capfd.readouterr().err
+
+
+def test_no_job_at_all_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert shell.main(["seeds", "segger", "--jobs", "0"]) == 2
+    assert "--jobs is 0, expected 1 or more" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("across", ["splits.fold", "splits.fold=3", "splits.fold=[1]", "splits.fold=[1", "=[1, 2]x"])

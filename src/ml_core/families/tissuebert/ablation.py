@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ml_core.families.tissuebert.asked import HEADS, Asked, Known, better_head, heads_of
+from ml_core.families.tissuebert.asked import Asked, Known, better_head, heads_of
 from ml_core.families.tissuebert.calibration import alike
 from ml_core.families.tissuebert.inference import score_with
 from ml_core.families.tissuebert.levels import by_sample
-from ml_core.families.tissuebert.model_files import TrainedModel
+from ml_core.families.tissuebert.model_files import HEADS, TrainedModel
 from ml_core.families.tissuebert.model_settings import ModelSettings
 from ml_core.families.tissuebert.scores import accuracy
 from ml_core.families.tissuebert.train import prepare_on
@@ -35,7 +35,7 @@ def without_dna(known: Known, settings: ModelSettings, *, work: Path) -> list[di
     described = {**known.trained.described, "use_dna": False}
     trained = TrainedModel(model, prepared.tables.fitted, described)  # type: ignore[arg-type]
     heads = {
-        split: heads_of(score_with(trained, known.regions, asked.rows))
+        split: heads_of(score_with(trained, known.regions, asked.rows), trained.heads)
         for split, asked in (("validation", known.validation), ("test", known.test))
     }
     head = better_head(heads["validation"], known.validation)

@@ -18,7 +18,6 @@ from ml_core.metrics.calibration import cross_entropy
 from ml_core.running import StageRun
 
 MODEL, TABLES, NAIVE_BAYES = "model", "tables", "naive_bayes"
-HEADS = ("likelihood", "tissue")
 
 
 @dataclass(frozen=True)
@@ -26,8 +25,8 @@ class Asked:
     """Rows of samples that are no copies, and what is said of them.
 
     **Shapes**: samples [k]; rows, sample, true, weight [n], weight being how many reads a row stands for; said: method
-    -> log likelihoods [n, tissues] up to a constant of the row, to be summed over reads; heads: the same of each of the
-    model's heads.
+    -> log likelihoods [n, tissues] up to a constant of the row, to be summed over reads; heads: the same of each head
+    that the model was trained with.
     """
 
     samples: np.ndarray
@@ -87,7 +86,7 @@ def ask(regions: Regions, samples: np.ndarray, trained: TrainedModel, cells: np.
             TABLES: by_tables(trained.tables, regions, rows),
             NAIVE_BAYES: naive_bayes(cells, regions, rows),
         },
-        heads_of(scores),
+        heads_of(scores, trained.heads),
     )
 
 
@@ -98,14 +97,14 @@ def rows_of(regions: Regions, samples: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return np.concatenate([np.zeros(0, np.int64), *(regions.rows_of(int(each)) for each in kept)]), kept
 
 
-def heads_of(scores: Scores) -> dict[str, np.ndarray]:
-    return dict(zip(HEADS, (scores.likelihood.astype(float), scores.tissue.astype(float)), strict=True))
+def heads_of(scores: Scores, heads: tuple[str, ...]) -> dict[str, np.ndarray]:
+    return {name: getattr(scores, name).astype(float) for name in heads}
 
 
 def better_head(heads: dict[str, np.ndarray], validation: Asked) -> str:
     """The head with the lower cross entropy on single validation reads, tissues alike; the likelihood without any."""
     if not len(validation):
-        return HEADS[0]
+        return next(iter(heads))
     weight = alike(validation.true, validation.weight)
     lost = {name: cross_entropy(said, validation.true, weight=weight) for name, said in heads.items()}
     return min(lost, key=lambda name: lost[name])

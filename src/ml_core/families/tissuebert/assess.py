@@ -1,24 +1,21 @@
-"""What estimators make of mixtures whose proportions are known: errors, intervals, detection, a missing tissue."""
+"""What estimators make of mixtures whose proportions are known: errors, intervals, detection."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from ml_core.families.tissuebert.baselines import nnls_with_unknown, plain_em, plain_nnls
+from ml_core.families.tissuebert.baselines import plain_em, plain_nnls
 from ml_core.families.tissuebert.detection import limit_of_blank, limit_of_detection
-from ml_core.families.tissuebert.estimator import Estimator, estimate
-from ml_core.families.tissuebert.evidence import Reads, expected_states
+from ml_core.families.tissuebert.estimator import estimate
 from ml_core.families.tissuebert.groups import summed
-from ml_core.families.tissuebert.mixing import cfdna, mix, spiked
+from ml_core.families.tissuebert.mixing import mix, spiked
 from ml_core.families.tissuebert.study import Study
 from ml_core.summary import Number
 
 Rows = list[dict[str, Number]]
 METHODS = ("ours", "nnls", "em")
-GRID, MISSING = 7, 8  # which stream of random numbers
+GRID = 7  # which stream of random numbers
 
 
 def assess(study: Study) -> pd.DataFrame:
@@ -125,66 +122,3 @@ def detection_table(seen: pd.DataFrame, *, tissues: list[str], background: int) 
             shown = limit if np.isfinite(limit) else None
             rows.append({"tissue": name, "depth": int(depth), "limit of blank": blank, "limit of detection": shown})
     return rows
-
-
-def missing(study: Study, *, groups: np.ndarray) -> pd.DataFrame:
-    """One row for each mixture with a tissue that is then taken out of the reference: true and found unknown share,
-    also by NNLS, and where the tissue's own markers are not in the panel.
-
-    A tissue that shares its group [tissues] is not taken out while there are others: what is left of the group would
-    rightly be found in its stead.
-    """
-    settings = study.settings
-    rng = study.rng(MISSING)
-    depth, rows = settings.missing_depth, []
-    there = study.there("test")
-    others = there[there != study.background]
-    alone = others[np.bincount(groups)[groups[others]] == 1]
-    taken_out = alone if len(alone) else others
-    for share in settings.missing_fractions:
-        for repeat in range(settings.missing_repeats):
-            lost = int(taken_out[repeat % len(taken_out)])
-            truth = cfdna(
-                there[there != lost] if len(others) > 1 else there,
-                background=study.background,
-                tissues=study.tissues,
-                rng=rng,
-            )
-            truth[lost] = 0
-            truth *= (1 - share) / truth.sum()
-            truth[lost] = share
-            reads = mix(study.donors["test"], truth, depth=depth, rng=rng)
-            name = study.tables.tissues[lost]
-            how, reads = _without(study.at(depth), reads, lost)
-            own = (study.panel["target"] == name).to_numpy()[reads.region]
-            states = expected_states(study.panel, how.tables.tissues, turned=how.turned)
-            rows.append(
-                {
-                    "tissue": name,
-                    "true": share,
-                    "unknown": how.mixture(how.evidence(reads)).unknown,
-                    "nnls": nnls_with_unknown(np.delete(study.rates, lost, axis=1), states, reads)[-1],
-                    "without its markers": how.mixture(how.evidence(reads.taken(~own))).unknown,
-                }
-            )
-    return pd.DataFrame(rows)
-
-
-def missing_error(lost: pd.DataFrame) -> Rows:
-    """Mean unknown share for each true one."""
-    return [
-        {
-            "true": float(share),
-            "found": float(own["unknown"].mean()),
-            "mean absolute error": float((own["unknown"] - share).abs().mean()),
-            "found by NNLS": float(own["nnls"].mean()),
-            "found, its markers not in the panel": float(own["without its markers"].mean()),
-        }
-        for share, own in lost.groupby("true")
-    ]
-
-
-def _without(how: Estimator, reads: Reads, lost: int) -> tuple[Estimator, Reads]:
-    """Estimator and reads as if nobody had known the tissue."""
-    scores = None if reads.scores is None else np.delete(reads.scores, lost, axis=1)
-    return replace(how, tables=how.tables.without(how.tables.tissues[lost])), replace(reads, scores=scores)

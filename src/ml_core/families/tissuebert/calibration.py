@@ -1,7 +1,7 @@
 """The stage `calibration`: temperatures fitted on validation donors, and what they bring on test donors.
 
-Reads alone, reads pooled by summing, and the tissue head each get a temperature; of the last one label smoothing is
-undone first. Tissues count alike, however many of their samples there are.
+Reads alone, reads pooled by summing, and the tissue head, if it was trained, each get a temperature; of the last one
+label smoothing is undone first. Tissues count alike, however many of their samples there are.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def build(run: StageRun) -> Summary:
     regions = open_regions(run.inputs["regions"].directory / FILE)
     splits = load_splits(run.inputs["splits"].directory)
     trained = load_model(run.inputs["model"].directory)
-    smoothing = float(trained.described["label_smoothing"])
+    smoothing = float(trained.described["label_smoothing"]) if "tissue" in trained.heads else None
     judged = {}
     for split in ("validation", "test"):
         samples = splits.samples_in(split)
@@ -73,19 +73,20 @@ def load_calibration(directory: Path) -> Calibration:
 
 
 def levels(
-    regions: Regions, rows: np.ndarray, scores: Scores, settings: CalibrationSettings, *, label_smoothing: float
+    regions: Regions, rows: np.ndarray, scores: Scores, settings: CalibrationSettings, *, label_smoothing: float | None
 ) -> dict[str, Judged]:
-    """What can be calibrated of rows [n] of whole samples: read, tissue_head, and pooled_<reads> of each number."""
+    """What can be calibrated of rows [n] of whole samples: read, pooled_<reads> of each number, and the tissue head of
+    its label smoothing (None: it was not trained)."""
     sample = regions.row_sample[rows]
     true = regions.tissue_of_sample[sample]
     known = true >= 0
     rows, sample, true = rows[known], sample[known], true[known]
-    likelihood, tissue = scores.likelihood[known], scores.tissue[known]
+    likelihood = scores.likelihood[known]
     count = np.maximum(regions.row_count[rows], 1).astype(float)
-    found = {
-        "read": Judged(likelihood, true, alike(true, count)),
-        "tissue_head": Judged(without_smoothing(tissue, label_smoothing=label_smoothing), true, alike(true, count)),
-    }
+    found = {"read": Judged(likelihood, true, alike(true, count))}
+    if label_smoothing is not None:
+        logits = without_smoothing(scores.tissue[known], label_smoothing=label_smoothing)
+        found["tissue_head"] = Judged(logits, true, alike(true, count))
     for reads in settings.pooled_reads:
         summed, of_sample = draw_pools(likelihood, sample, count, reads=reads, settings=settings)
         tissue_of = regions.tissue_of_sample[of_sample]
@@ -122,7 +123,7 @@ def alike(true: np.ndarray, weight: np.ndarray) -> np.ndarray:
 def fit(judged: dict[str, Judged]) -> Calibration:
     """Temperatures of the validation donors' items; 1 where there are none of two tissues."""
     pools = [each for name, each in judged.items() if name.startswith("pooled_") and len(each.true)]
-    reads, head = judged["read"], judged["tissue_head"]
+    reads, head = judged["read"], judged.get("tissue_head")
     if len(np.unique(reads.true)) < 2:
         return Calibration()
     pooled = 1.0
@@ -132,7 +133,7 @@ def fit(judged: dict[str, Judged]) -> Calibration:
     return Calibration(
         read=fit_temperature(reads.scores, reads.true, weight=reads.weight),
         pooled=pooled,
-        tissue_head=fit_temperature(head.scores, head.true, weight=head.weight),
+        tissue_head=1.0 if head is None else fit_temperature(head.scores, head.true, weight=head.weight),
         fitted=True,
     )
 
@@ -173,7 +174,7 @@ def _summary(run: StageRun, calibration: Calibration, test: dict[str, Judged]) -
             "calibration.ece": errors.get("read"),
             **{f"calibration.{level}.ece": error for level, error in errors.items()},
             **{f"calibration.temperature.{name}": getattr(calibration, name) for name in ("read", "pooled")},
-            "calibration.temperature.tissue_head": calibration.tissue_head,
+            **({"calibration.temperature.tissue_head": calibration.tissue_head} if "tissue_head" in test else {}),
         },
         tables={"Calibration on test donors": rows},
         figures={"Reliability on test donors": "figures/reliability.png"},

@@ -16,7 +16,7 @@ from scipy.special import digamma
 from ml_core.families.tissuebert.evidence import Evidence
 
 FLOOR = 1e-12
-STARTS = (0.03, 0.2)  # of the unknown share
+STARTS = (0.03, 0.1, 0.2)  # of the unknown share
 SMALLEST_START = 1e-4
 NOTHING = 1e-6  # a smaller share is none
 JEFFREYS = 0.5  # a Dirichlet prior that leaves a share where the reads see it

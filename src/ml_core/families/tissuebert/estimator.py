@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -11,12 +11,13 @@ from ml_core.families.tissuebert.em import Mixture, deconvolve
 from ml_core.families.tissuebert.evidence import Evidence, Reads, Source, expected_states, gather_evidence
 from ml_core.families.tissuebert.intervals import bootstrap, interval, standard_errors
 from ml_core.families.tissuebert.likelihoods import CLASS, RATES, LikelihoodTables
+from ml_core.families.tissuebert.unknown_curve import AS_FOUND, UnknownCurve
 
 
 @dataclass(frozen=True)
 class Estimator:
-    """How proportions are estimated at one depth. widen: factor on the bootstrap's intervals, learnt on validation
-    donors; panel: the regions' frame (target, direction)."""
+    """How proportions are estimated at one depth. widen: factor on the bootstrap's intervals, curve: how an unknown
+    share is read, both learnt on validation donors; panel: the regions' frame (target, direction)."""
 
     tables: LikelihoodTables
     panel: pd.DataFrame
@@ -25,13 +26,23 @@ class Estimator:
     donor_correlation: float
     turned: float
     widen: float = 1.0
+    curve: UnknownCurve = AS_FOUND
 
     def evidence(self, reads: Reads) -> Evidence:
         return gather_evidence(self.tables, reads, source=self.source).tempered(self.donor_correlation)
 
     def mixture(self, evidence: Evidence, *, unknown: bool = True) -> Mixture:
+        return self.read(self.as_found(evidence, unknown=unknown))
+
+    def as_found(self, evidence: Evidence, *, unknown: bool = True) -> Mixture:
+        """The mixture before the curve."""
         states = expected_states(self.panel, self.tables.tissues, turned=self.turned)
         return deconvolve(evidence, states=states, unknown=unknown, concentration=self.concentration)
+
+    def read(self, mixture: Mixture) -> Mixture:
+        """The mixture after it."""
+        whole = self.curve.shares(mixture.whole)
+        return replace(mixture, proportions=whole[:-1], unknown=float(whole[-1]))
 
 
 @dataclass(frozen=True)
@@ -51,9 +62,9 @@ class Estimate:
 def estimate(how: Estimator, reads: Reads, *, draws: int, seed: int) -> Estimate:
     """Proportions with bootstrap intervals."""
     evidence = how.evidence(reads)
-    mixture = how.mixture(evidence)
-    drawn = bootstrap(evidence, mixture, concentration=how.concentration, draws=draws, seed=seed)
-    errors = standard_errors(evidence, mixture)
+    found = how.as_found(evidence)
+    drawn = how.curve.shares(bootstrap(evidence, found, concentration=how.concentration, draws=draws, seed=seed))
+    errors, mixture = standard_errors(evidence, found), how.read(found)
     low, high = interval(mixture.whole, drawn, errors, widen=how.widen)
     return Estimate(mixture, mixture.whole, low, high, drawn, errors, residual(how, reads, mixture))
 

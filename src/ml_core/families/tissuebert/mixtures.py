@@ -15,8 +15,6 @@ from ml_core.families.tissuebert.assess import (
     detection,
     detection_table,
     error_by_depth,
-    missing,
-    missing_error,
 )
 from ml_core.families.tissuebert.baselines import count_regions, rates
 from ml_core.families.tissuebert.donors import DonorSplits, load_splits
@@ -25,9 +23,10 @@ from ml_core.families.tissuebert.groups import group_names, group_tissues
 from ml_core.families.tissuebert.hdf5 import Regions, open_regions
 from ml_core.families.tissuebert.held_out import Score, held_out
 from ml_core.families.tissuebert.likelihoods import fit_likelihoods
+from ml_core.families.tissuebert.missing import learn_curve, missing, missing_error
 from ml_core.families.tissuebert.regions import FILE
 from ml_core.families.tissuebert.report_settings import MixturesSettings
-from ml_core.families.tissuebert.study import Study, choose, save_study
+from ml_core.families.tissuebert.study import Study, choose, save_study, with_intervals
 from ml_core.running import StageRun
 from ml_core.summary import Number, Summary
 
@@ -40,13 +39,16 @@ def build(run: StageRun) -> Summary:
     settings: MixturesSettings = run.settings
     regions = open_regions(run.inputs["regions"].directory / FILE)
     splits = load_splits(run.inputs["splits"].directory)
-    study, tried = choose(prepare(regions, splits, settings=settings, score=model_score(run, regions)))
+    study = prepare(regions, splits, settings=settings, score=model_score(run, regions))
     groups = group_tissues(
         study.tables,
         moved=settings.group_share,
         depth=settings.group_depth,
         donor_correlation=settings.donor_correlation,
     )
+    study, tried = choose(study)
+    study = study.reading(learn_curve(study, groups=groups))
+    study = with_intervals(study)
     summary = Summary(tables={"Estimators tried on validation donors": [dict(row) for row in tried]})
     found = assess(study) if study.can_mix("test") else pd.DataFrame()
     save_study(run.directory, study, groups=groups, gate=limits(found))

@@ -15,6 +15,7 @@ from ml_core.families.tissuebert.model_settings import ModelSettings
 from ml_core.training.checkpoint import WEIGHTS, load_weights
 
 DESCRIPTION, TABLES = "model.json", "tables.npz"
+HEADS = ("likelihood", "tissue")
 REMEDY = "run the stage model"
 
 
@@ -30,6 +31,12 @@ class TrainedModel:
     def tissues(self) -> list[str]:
         names: list[str] = self.described["tissues"]
         return names
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Those that have something to say: the likelihood, which begins at the tables, and the tissue head where it
+        was trained."""
+        return HEADS if self.described["tissue_head"] else HEADS[:1]
 
 
 def build_model(regions: Regions, settings: ModelSettings) -> TissueBert:
@@ -57,6 +64,7 @@ def save_description(
         "network": network_of(regions, settings),
         "places": settings.sizes.places,
         "use_dna": settings.use_dna,
+        "tissue_head": settings.tissue_weight > 0,
         "label_smoothing": settings.label_smoothing,
         "tissues": [str(name) for name in regions.tissues["name"]],
         "panel_digest": regions.panel_digest,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from ml_core.families.tissuebert.intervals import choose_widening
 from ml_core.families.tissuebert.likelihoods import LikelihoodTables, load_tables, save_tables
 from ml_core.families.tissuebert.mixing import cfdna, dirichlet, mix
 from ml_core.families.tissuebert.report_settings import MixturesSettings
+from ml_core.families.tissuebert.unknown_curve import UnknownCurve
 
 TABLES, CHOICES = "likelihoods.npz", "estimators.json"
 SIDES = {"validation": 1, "test": 2}
@@ -60,6 +61,10 @@ class Study:
         nearest = min(self.chosen, key=lambda each: abs(np.log(each / max(depth, 0.1))))
         return self.chosen[nearest]
 
+    def reading(self, curve: UnknownCurve) -> Study:
+        """The study with estimators that read unknown shares by this curve."""
+        return replace(self, chosen={depth: replace(how, curve=curve) for depth, how in self.chosen.items()})
+
     def like_cfdna(self, side: str, *, depth: int, count: int) -> list[tuple[np.ndarray, Reads]]:
         """(proportions [tissues], reads) of `count` mixtures like cell-free DNA."""
         rng = self.rng(SIDES[side], depth, 0)
@@ -78,7 +83,7 @@ class Study:
 def choose(study: Study) -> tuple[Study, list[dict[str, float | str]]]:
     """The study with an estimator for each depth, and what each candidate's error was on validation donors.
 
-    Without validation donors to mix, the tables with a flat prior and the intervals as they come.
+    Without validation donors to mix, the tables with a flat prior.
     """
     settings, chosen, rows = study.settings, {}, []
     for depth in settings.depths:
@@ -96,8 +101,22 @@ def choose(study: Study) -> tuple[Study, list[dict[str, float | str]]]:
             {"depth": depth, "evidence": each[0], "concentration": each[1], "mean absolute error": error}
             for each, error in errors.items()
         ]
-        chosen[depth] = _with_intervals(study, study.estimator(source, concentration), mixtures, depth=depth)
+        chosen[depth] = study.estimator(source, concentration)
     return replace(study, chosen=chosen), rows
+
+
+def with_intervals(study: Study) -> Study:
+    """The study with intervals as wide as validation donors show to be needed; without any, as they come."""
+    if not study.can_mix("validation"):
+        return study
+    settings = study.settings
+    widened = {
+        depth: _with_intervals(
+            study, how, study.like_cfdna("validation", depth=depth, count=settings.validation), depth=depth
+        )
+        for depth, how in study.chosen.items()
+    }
+    return replace(study, chosen=widened)
 
 
 def _sources(study: Study) -> list[Source]:
@@ -130,7 +149,12 @@ def save_study(directory: Path, study: Study, *, groups: np.ndarray, gate: dict[
     save_tables(directory / TABLES, study.tables)
     described = {
         "depths": {
-            str(depth): {"source": how.source, "concentration": how.concentration, "widen": how.widen}
+            str(depth): {
+                "source": how.source,
+                "concentration": how.concentration,
+                "widen": how.widen,
+                "curve": asdict(how.curve),
+            }
             for depth, how in study.chosen.items()
         },
         "donor_correlation": study.settings.donor_correlation,
@@ -160,7 +184,15 @@ def load_learnt(directory: Path, panel: pd.DataFrame) -> Learnt:
     described = json.loads((directory / CHOICES).read_text())
     common = (described["donor_correlation"], described["turned"])
     chosen = {
-        int(depth): Estimator(tables, panel, each["source"], each["concentration"], *common, each["widen"])
+        int(depth): Estimator(
+            tables,
+            panel,
+            each["source"],
+            each["concentration"],
+            *common,
+            each["widen"],
+            UnknownCurve(**{name: tuple(ends) for name, ends in each["curve"].items()}),
+        )
         for depth, each in described["depths"].items()
     }
     return Learnt(chosen, np.array(described["groups"]), described["gate"])

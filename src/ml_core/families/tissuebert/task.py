@@ -62,10 +62,11 @@ class TissueTask(Task):
         found = {
             "read_accuracy": accuracy(likelihood, true, weight=weight),
             "read_top3": accuracy(likelihood, true, weight=weight, top=3),
-            "tissue_head_accuracy": accuracy(predictions["tissue"], true, weight=weight),
             "region_accuracy": accuracy(of_region[1], true_of_region),
             "sample_accuracy": accuracy(of_sample[1], true_of_sample),
         }
+        if "tissue" in self.weights:
+            found["tissue_head_accuracy"] = accuracy(predictions["tissue"], true, weight=weight)
         figures = by_tissue(confusion(likelihood, true, weight=weight))
         for name, values in figures.items():
             found |= {f"{name}/{tissue}": float(value) for tissue, value in zip(self.tissues, values, strict=True)}

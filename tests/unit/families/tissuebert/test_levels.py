@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ml_core.families.tissuebert.asked import HEADS, MODEL, NAIVE_BAYES, TABLES, Asked, Known, better_head, rows_of
+from ml_core.families.tissuebert.asked import MODEL, NAIVE_BAYES, TABLES, Asked, Known, better_head, rows_of
 from ml_core.families.tissuebert.classifiers import by_tables
 from ml_core.families.tissuebert.few_reads import at_each_number, counts_of, draw
 from ml_core.families.tissuebert.hdf5 import Regions
 from ml_core.families.tissuebert.levels import ceilings, reads_and_regions, samples
 from ml_core.families.tissuebert.likelihoods import LikelihoodTables, fit_likelihoods
-from ml_core.families.tissuebert.model_files import TrainedModel
+from ml_core.families.tissuebert.model_files import HEADS, TrainedModel
 from ml_core.families.tissuebert.one_read import compared
 from ml_core.families.tissuebert.report_settings import ReportSettings
 from tests.unit.families.tissuebert.planted_model import plant, splits_of

@@ -11,15 +11,14 @@ from ml_core.families.tissuebert.assess import (
     assess,
     detection,
     detection_table,
-    missing,
-    missing_error,
 )
 from ml_core.families.tissuebert.detection import limit_of_blank, limit_of_detection
 from ml_core.families.tissuebert.donors import DonorSplits
 from ml_core.families.tissuebert.gate import limits
+from ml_core.families.tissuebert.missing import learn_curve, missing, missing_error, mixtures_lacking
 from ml_core.families.tissuebert.mixtures import prepare
 from ml_core.families.tissuebert.report_settings import MixturesSettings
-from ml_core.families.tissuebert.study import Study, choose, load_learnt, save_study
+from ml_core.families.tissuebert.study import Study, choose, load_learnt, save_study, with_intervals
 from tests.unit.families.tissuebert.planted import plant_atlas, plant_regions
 
 SETTINGS = MixturesSettings(
@@ -31,7 +30,7 @@ SETTINGS = MixturesSettings(
     grid_fractions=[0.01, 0.1, 0.2],
     grid_depths=[20],
     blanks=6,
-    missing_fractions=[0.0, 0.2],
+    missing_fractions=[0.0, 0.05, 0.1, 0.2],
     missing_repeats=4,
     bootstrap_draws=60,
 )
@@ -41,7 +40,8 @@ SETTINGS = MixturesSettings(
 def study() -> Study:
     regions = plant_regions(plant_atlas(tissues=6, markers=12), donors=8, depth=40, seed=4)
     splits = DonorSplits(np.repeat([0, 1, 2], [24, 12, 12]).astype(np.int8), ())
-    return choose(prepare(regions, splits, settings=SETTINGS, score=None))[0]
+    chosen = choose(prepare(regions, splits, settings=SETTINGS, score=None))[0]
+    return with_intervals(chosen.reading(learn_curve(chosen, groups=np.arange(6))))
 
 
 def test_limits_of_detection_lie_above_those_of_blank(study: Study) -> None:
@@ -54,9 +54,18 @@ def test_limits_of_detection_lie_above_those_of_blank(study: Study) -> None:
 
 def test_a_missing_tissue_is_counted_as_unknown(study: Study) -> None:
     rows = missing_error(missing(study, groups=np.arange(6)))
-    assert [row["true"] for row in rows] == [0.0, 0.2]
+    assert [row["true"] for row in rows] == [0.0, 0.05, 0.1, 0.2]
     for row in rows:
-        assert row["found"] == pytest.approx(row["true"], abs=0.04)
+        assert row["found"] == pytest.approx(row["true"], abs=0.03)
+
+
+def test_validation_donors_are_found_as_they_are_with_the_curve_that_they_taught(study: Study) -> None:
+    rows = [
+        (each.true, each.how.mixture(each.how.evidence(each.reads)).unknown)
+        for each in mixtures_lacking(study, "validation", groups=np.arange(6))
+    ]
+    for level in (0.05, 0.1, 0.2):
+        assert np.mean([found for true, found in rows if true == level]) == pytest.approx(level, abs=0.02)
 
 
 def test_tissues_of_one_group_are_not_taken_out(study: Study) -> None:
@@ -73,6 +82,7 @@ def test_what_is_saved_estimates_alike(study: Study, tmp_path: Path) -> None:
     ours, theirs = (each.at(20).mixture(each.at(20).evidence(reads)).whole for each in (study, learnt))
     assert ours == pytest.approx(theirs)
     assert learnt.at(3).widen == study.chosen[20].widen
+    assert learnt.at(3).curve == study.chosen[20].curve
 
 
 def test_a_background_that_is_no_tissue_is_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from ml_core.errors import UserError
 from ml_core.families.tissuebert import calibration, inference, train
 from ml_core.families.tissuebert.donors import save_splits
 from ml_core.families.tissuebert.inference import predict_rows, score_rows
+from ml_core.families.tissuebert.model_files import load_model
 from ml_core.families.tissuebert.model_settings import CalibrationSettings, ModelSettings
 from ml_core.families.tissuebert.scores import accuracy, pooled
 from ml_core.running import StageRun
@@ -187,6 +189,21 @@ def test_the_stage_judges_each_level_on_test_donors_and_writes_what_it_found(
     assert stored.read == pytest.approx(calibrated.numbers["calibration.temperature.read"])
     assert calibration.temperature_of("pooled_5", stored) == stored.pooled
     assert (directory / "figures" / "reliability.png").stat().st_size > 0
+
+
+def test_a_tissue_head_that_was_not_trained_is_not_judged(trained: Trained, tmp_path: Path) -> None:
+    untrained = shutil.copytree(trained.model, tmp_path / "model")
+    described = json.loads((untrained / "model.json").read_text())
+    (untrained / "model.json").write_text(json.dumps(described | {"tissue_head": False}))
+    for directory, heads in ((trained.model, ("likelihood", "tissue")), (untrained, ("likelihood",))):
+        model = load_model(directory)
+        assert model.heads == heads
+        rows = trained.regions.rows_of(0)
+        asked = score_rows(directory, trained.regions, rows)
+        smoothing = 0.1 if "tissue" in heads else None
+        settings = CalibrationSettings(pooled_reads=[2])
+        found = calibration.levels(trained.regions, rows, asked, settings, label_smoothing=smoothing)
+        assert ("tissue_head" in found) == ("tissue" in heads)
 
 
 def test_without_validation_donors_all_temperatures_are_one_and_it_says_so() -> None:
