@@ -21,9 +21,13 @@ def test_a_sensor_that_is_switched_on_runs_the_file_that_is_dropped(dev: Dev, pa
     page.goto("/automation")
     page.get_by_text("hgt_new_data", exact=True).wait_for()
     switch = page.get_by_text("hgt_new_data", exact=True).locator("xpath=following::input[@type='checkbox'][1]")
+    page.wait_for_timeout(2000)  # the page first asks which sensors run
     assert not switch.is_checked()
     switch.locator("xpath=parent::label").click()  # the box itself has no size
-    wait_for(switch.is_checked, what="a sensor that runs")
+    wait_for(switch.is_checked, what="a switch that is on")
+    page.wait_for_timeout(2000)
+    page.reload()
+    wait_for(switch.is_checked, what="a sensor that runs, and not its picture only")
     picture("automation")
     assert dev.runs("hgt") == []
 
