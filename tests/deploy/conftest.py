@@ -54,3 +54,14 @@ def segger_config(**execution: Any) -> dict[str, Any]:
     """Run config of a small simulated sample."""
     ops = {f"segger_{stage}": {"config": values} for stage, values in SMALL.items()}
     return {"ops": ops, "execution": {"config": execution}}
+
+
+def place_the_model(job: ReconstructableJob) -> None:
+    """Ask for Segger's model without what it needs: the engine is told where its step belongs, and the step fails."""
+    done = dg.execute_job(
+        job,
+        instance=dg.DagsterInstance.get(),
+        asset_selection=[dg.AssetKey("segger_model")],
+        raise_on_error=False,
+    )
+    assert not done.success

@@ -17,7 +17,7 @@ from dagster._core.definitions.reconstruct import ReconstructableJob
 from dagster._core.launcher import LaunchRunContext
 
 from ml_core.artifacts import Store
-from tests.deploy.conftest import Instance, segger_config
+from tests.deploy.conftest import Instance, place_the_model, segger_config
 
 IMAGE = "registry.example/bioassets:1"
 
@@ -124,13 +124,7 @@ def test_the_command_of_a_steps_pod_makes_the_artifact(
 def test_a_stage_that_trains_gets_a_gpu_and_shared_memory(
     cluster: Cluster, job: Callable[[str, str], ReconstructableJob]
 ) -> None:
-    done = dg.execute_job(
-        job("kubernetes", "segger"),
-        instance=dg.DagsterInstance.get(),
-        asset_selection=[dg.AssetKey("segger_model")],
-        raise_on_error=False,
-    )
-    assert not done.success
+    place_the_model(job("kubernetes", "segger"))
     (body,) = cluster.jobs
     pod = plain(body)["spec"]["template"]["spec"]
     (container,) = pod["containers"]

@@ -91,7 +91,8 @@ def full_disk(place: Workplace, moments: random.Random, config: Config) -> str:
     failed = place.dev.ask(FAILED, id=run)["logsForRun"]["events"]
     said = next((event["error"]["message"] for event in failed if event.get("error")), "nothing")
     filler.unlink()
-    return f"{room / 1e6:.1f} MB were free; the run: {end}; it said: {' '.join(said.split())[:300]}"
+    said = " ".join(said.replace(f"{place.folder}/", "").split())  # the page is read where that folder is not
+    return f"{room / 1e6:.1f} MB were free; the run: {end}; it said: {said[:300]}"
 
 
 def two_runs(place: Workplace, moments: random.Random, config: Config) -> str:
