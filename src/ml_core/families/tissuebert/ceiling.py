@@ -1,10 +1,10 @@
-"""What the best possible classifier could make of one region: a figure of a region is to be read beside it."""
+"""What the best possible classifier could make of a read, a region or a few reads: to be read beside what one makes."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ml_core.families.tissuebert.likelihoods import LikelihoodTables, rate_likelihood
+from ml_core.families.tissuebert.likelihoods import RATES, LikelihoodTables, rate_likelihood
 
 
 def read_chances(tables: LikelihoodTables, *, cpgs: int) -> np.ndarray:
@@ -37,3 +37,19 @@ def region_ceiling(chances: np.ndarray, *, reads: int, draws: int, seed: int) ->
         likely = np.einsum("rtk,rsk->rts", counts, log)
         right += (likely.argmax(2) == np.arange(tissues)).mean(1)
     return right / draws
+
+
+def sample_ceiling(tables: LikelihoodTables, places: np.ndarray, *, reads: int, draws: int, seed: int) -> float:
+    """Accuracy of the best guess from `reads` reads of a sample that is as the tables say, `draws` samples a tissue.
+
+    places [n, 2] int64: region and observed CpGs of real reads, of which each simulated one takes one.
+    """
+    rng = np.random.default_rng(seed)
+    right, tissues = 0.0, len(tables.tissues)
+    for tissue in range(tissues):
+        region, n_cov = places[rng.integers(len(places), size=draws * reads)].T
+        up_to = np.cumsum(tables.weights[region, tissue], axis=1)
+        rate = RATES[(rng.random((len(region), 1)) * up_to[:, -1:] > up_to).sum(1)]
+        likely = tables.log_likelihood(region, rng.binomial(n_cov, rate), n_cov)
+        right += float((likely.reshape(draws, reads, tissues).sum(1).argmax(1) == tissue).mean())
+    return right / tissues

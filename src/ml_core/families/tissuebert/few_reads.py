@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 
-from ml_core.families.tissuebert.asked import Known, rows_of
+from ml_core.families.tissuebert.asked import MODEL, NAIVE_BAYES, Known, rows_of
 from ml_core.families.tissuebert.baselines import RegionCounts
 from ml_core.families.tissuebert.calibration import alike
+from ml_core.families.tissuebert.ceiling import sample_ceiling
 from ml_core.families.tissuebert.classifiers import SampleLogistic
 from ml_core.families.tissuebert.hdf5 import Regions
 from ml_core.families.tissuebert.levels import METHODS
 from ml_core.families.tissuebert.report_settings import ReportSettings
-from ml_core.families.tissuebert.scores import accuracy
+from ml_core.families.tissuebert.scores import accuracy, named_rightly
+from ml_core.metrics.bootstrap import draw_weights
 from ml_core.summary import Number
 
 TRAIN, VALIDATION, TEST = range(3)  # streams of random numbers
 MOST_DRAWS = 5  # of a training sample
+LOGISTIC = "logistic"
+LEAD_ERROR, CEILING = "standard error of the lead", "if the tables were true"
 Rows = list[dict[str, Number]]
 
 
 def at_each_number(known: Known, settings: ReportSettings) -> Rows:
-    """A row for each of `pooled_reads` that a test sample has: reads, samples, and each method's sample accuracy.
+    """A row for each of `pooled_reads` that a test sample has: reads, samples, each method's sample accuracy, the
+    standard error of the model's lead over the better classical one, by drawing donors anew, and what the best guess
+    would reach if the training donors' tables were true.
 
     Tissues count alike. Logistic regression learns from training samples with as many reads.
     """
@@ -32,12 +38,33 @@ def at_each_number(known: Known, settings: ReportSettings) -> Rows:
         true = known.regions.tissue_of_sample[owner]
         place = np.searchsorted(known.test.rows, drawn)
         even = alike(true, np.ones(len(true)))
+        said = {name: np.stack([known.test.said[name][each].sum(0) for each in place]) for name in METHODS}
+        said[LOGISTIC] = _logistic(known, owner, drawn, reads=reads, settings=settings)
         row: dict[str, Number] = {"reads": reads, "samples": len(np.unique(owner))}
-        for name in METHODS:
-            row[name] = accuracy(np.stack([known.test.said[name][each].sum(0) for each in place]), true, weight=even)
-        said = _logistic(known, owner, drawn, reads=reads, settings=settings)
-        rows.append(row | {"logistic": accuracy(said, true, weight=even)})
+        row |= {name: accuracy(scores, true, weight=even) for name, scores in said.items()}
+        best = max((NAIVE_BAYES, LOGISTIC), key=lambda name: (float(row[name] or 0), name))
+        lead = named_rightly(said[MODEL], true) - named_rightly(said[best], true)
+        donor = known.regions.samples["donor"].to_numpy(str)[owner]
+        row[LEAD_ERROR] = lead_error(lead, weight=even, donor=donor, settings=settings)
+        where = np.stack([known.regions.row_region[drawn], known.regions.n_cov[drawn]], axis=-1).reshape(-1, 2)
+        row[CEILING] = sample_ceiling(
+            known.trained.tables,
+            where.astype(np.int64),
+            reads=reads,
+            draws=settings.ceiling_draws,
+            seed=settings.seed,
+        )
+        rows.append(row)
     return rows
+
+
+def lead_error(lead: np.ndarray, *, weight: np.ndarray, donor: np.ndarray, settings: ReportSettings) -> float:
+    """Standard error of the mean of `lead` [items] under `weight` [items], donors [items] drawn with replacement."""
+    names, group = np.unique(donor, return_inverse=True)
+    times = draw_weights(len(names), draws=settings.bootstrap_draws, seed=settings.seed)
+    total = np.bincount(group, weight * lead, minlength=len(names))
+    counted = np.bincount(group, weight, minlength=len(names))
+    return float(((times @ total) / (times @ counted)).std())
 
 
 def draw(

@@ -10,7 +10,7 @@ from ml_core.families.tissuebert.ablation import without_dna
 from ml_core.families.tissuebert.asked import Known, gather
 from ml_core.families.tissuebert.confusion_figure import draw_confusion
 from ml_core.families.tissuebert.donors import shared_donors
-from ml_core.families.tissuebert.few_reads import at_each_number
+from ml_core.families.tissuebert.few_reads import CEILING, LEAD_ERROR, LOGISTIC, at_each_number
 from ml_core.families.tissuebert.model_settings import ModelSettings
 from ml_core.families.tissuebert.one_read import one_read
 from ml_core.families.tissuebert.report_figures import draw_few_reads, draw_levels
@@ -63,8 +63,10 @@ def _few_reads(known: Known, settings: ReportSettings, summary: Summary) -> None
     rows = at_each_number(known, settings)
     summary.tables["Samples of few reads"] = rows
     for row in rows:
-        for name, prefix in (*levels.METHODS.items(), ("logistic", "baseline.logistic")):
+        for name, prefix in (*levels.METHODS.items(), (LOGISTIC, "baseline.logistic")):
             summary.numbers[f"{prefix}.reads_{row['reads']}.sample_accuracy"] = row[name]
+        summary.numbers[f"test.reads_{row['reads']}.sample_accuracy_lead_se"] = row[LEAD_ERROR]
+        summary.numbers[f"test.reads_{row['reads']}.sample_ceiling"] = row[CEILING]
 
 
 def _ablation(run: StageRun, known: Known, summary: Summary) -> None:

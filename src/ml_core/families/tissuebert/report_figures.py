@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ml_core.canvas import blank_figure, save_figure, unframe
+from ml_core.families.tissuebert.few_reads import CEILING
 from ml_core.summary import Number
 
 METHODS = {
@@ -45,7 +46,7 @@ def draw_levels(path: Path, *, numbers: Mapping[str, Number]) -> None:
 
 
 def draw_few_reads(path: Path, *, rows: list[dict[str, Number]]) -> None:
-    """Sample accuracy over the number of reads that are known."""
+    """Sample accuracy over the number of reads that are known, beside the best possible one."""
     figure = blank_figure(5.4, 3.6)
     axes = figure.subplots()
     reads = [float(row["reads"] or 0) for row in rows]
@@ -53,6 +54,9 @@ def draw_few_reads(path: Path, *, rows: list[dict[str, Number]]) -> None:
         if name in rows[0]:
             values = [np.nan if row[name] is None else float(row[name] or 0) for row in rows]
             axes.plot(reads, values, color=colour, marker=marker, label=label)
+    axes.plot(
+        reads, [float(row[CEILING] or 0) for row in rows], color=FAINT, linestyle=":", label=f"best guess, {CEILING}"
+    )
     axes.set(
         xscale="log", xlabel="reads of a sample that are known", ylabel="samples named rightly", ylim=(-0.02, 1.02)
     )

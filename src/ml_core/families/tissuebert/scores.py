@@ -14,14 +14,20 @@ def pooled(log_likelihood: np.ndarray, *, weight: np.ndarray, owner: np.ndarray)
 
 
 def accuracy(scores: np.ndarray, true: np.ndarray, *, weight: np.ndarray | None = None, top: int = 1) -> float:
-    """Share of the items [n] whose true tissue is among the `top` highest of scores [n, tissues]; a tie counts for the
-    part of it that is there. NaN without items, or where all are of one tissue."""
+    """Share of the items [n] that are named rightly, see `named_rightly`. NaN without items, or where all are of one
+    tissue."""
     if len(true) == 0 or (true == true[0]).all():
         return float("nan")
+    return float(np.average(named_rightly(scores, true, top=top), weights=weight))
+
+
+def named_rightly(scores: np.ndarray, true: np.ndarray, *, top: int = 1) -> np.ndarray:
+    """float64 [n]: 1 where the true tissue is among the `top` highest of scores [n, tissues], 0 where not; a tie counts
+    for the part of it that is there."""
     own = scores[np.arange(len(true)), true][:, None]
     above, alike = (scores > own).sum(1), (scores == own).sum(1)
-    right = np.clip((top - above) / alike, 0, 1)
-    return float(np.average(right, weights=weight))
+    found: np.ndarray = np.clip((top - above) / alike, 0, 1)
+    return found
 
 
 def confusion(scores: np.ndarray, true: np.ndarray, *, weight: np.ndarray | None = None) -> np.ndarray:

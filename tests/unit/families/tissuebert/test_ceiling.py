@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from ml_core.families.tissuebert.ceiling import bits, read_ceiling, read_chances, region_ceiling
+from ml_core.families.tissuebert.ceiling import bits, read_ceiling, read_chances, region_ceiling, sample_ceiling
 from ml_core.families.tissuebert.likelihoods import RATES, LikelihoodTables
 
 
@@ -48,3 +48,12 @@ def test_more_reads_tell_more_and_alike_tissues_nothing(tables: LikelihoodTables
     alike = np.repeat(chances[:, :1], 4, axis=1)
     assert bits(alike) == pytest.approx(0, abs=1e-12)
     assert read_ceiling(alike) == pytest.approx(0.25)
+
+
+def test_a_sample_of_one_read_is_a_read_and_more_reads_tell_more(tables: LikelihoodTables) -> None:
+    places = np.array([[0, 3], [1, 3], [2, 3]])
+    one, few, many = (sample_ceiling(tables, places, reads=n, draws=4000, seed=1) for n in (1, 5, 40))
+    assert one == pytest.approx(read_ceiling(read_chances(tables, cpgs=3)).mean(), abs=0.02)
+    assert one + 0.05 < few < many
+    alike = LikelihoodTables(np.repeat(tables.weights[:, :1], 4, axis=1), tables.reads, tables.tissues)
+    assert sample_ceiling(alike, places, reads=40, draws=50, seed=1) == pytest.approx(0.25)

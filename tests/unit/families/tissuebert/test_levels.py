@@ -9,7 +9,7 @@ import pytest
 
 from ml_core.families.tissuebert.asked import MODEL, NAIVE_BAYES, TABLES, Asked, Known, better_head, rows_of
 from ml_core.families.tissuebert.classifiers import by_tables
-from ml_core.families.tissuebert.few_reads import at_each_number, counts_of, draw
+from ml_core.families.tissuebert.few_reads import LEAD_ERROR, at_each_number, counts_of, draw, lead_error
 from ml_core.families.tissuebert.hdf5 import Regions
 from ml_core.families.tissuebert.levels import ceilings, reads_and_regions, samples
 from ml_core.families.tissuebert.likelihoods import LikelihoodTables, fit_likelihoods
@@ -73,6 +73,19 @@ def test_more_reads_name_more_samples_and_none_is_drawn_that_a_sample_lacks(know
     assert found[0] < found[1] <= found[2]
     assert found[2] > 0.9
     assert rows[2]["logistic"] > 0.5
+    assert all(0 <= row[LEAD_ERROR] < 0.2 for row in rows)
+
+
+def test_the_lead_errs_by_as_much_as_donors_differ() -> None:
+    donor = np.repeat(np.arange(50), 20)
+    even = np.ones(len(donor))
+    assert lead_error(np.full(len(donor), 0.1), weight=even, donor=donor, settings=SETTINGS) == pytest.approx(
+        0, abs=1e-6
+    )
+    of_donor = np.random.default_rng(0).normal(0, 1, 50)
+    many = SETTINGS.model_copy(update={"bootstrap_draws": 1000})
+    error = lead_error(of_donor[donor], weight=even, donor=donor, settings=many)
+    assert error == pytest.approx(of_donor.std() / np.sqrt(50), rel=0.1)  # of 1,000 items it would be a fifth of that
 
 
 def test_reads_are_drawn_without_replacement(regions: Regions) -> None:
