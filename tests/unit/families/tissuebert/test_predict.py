@@ -105,6 +105,46 @@ def test_bedmethyl_is_read_as_its_beta(raw: RawFiles, regions: Regions, tmp_path
     assert reads_of(one, model=None).total == pytest.approx(reads_of(other, model=None).total)
 
 
+def as_bam(pat: Path, path: Path, *, regions: Regions) -> Path:
+    """The reads of a pat file with Bismark's calls, each from its first CpG to its last."""
+    pysam = pytest.importorskip("pysam")
+    place = {
+        int(region["start_cpg"]) + offset: (region["chromosome"], int(region["start"]) + int(position))
+        for number, region in regions.regions.iterrows()
+        for offset, position in enumerate(regions.cpg_position[number][: regions.n_cpg[number]])
+    }
+    names = sorted({chromosome for chromosome, _ in place.values()})
+    header = {"HD": {"VN": "1.6"}, "SQ": [{"SN": name, "LN": 10**8} for name in names]}
+    with pysam.AlignmentFile(str(path), "wb", header=header) as file:
+        for number, line in enumerate(gzip.decompress(pat.read_bytes()).decode().splitlines()):
+            chromosome, first, pattern, times = line.split("\t")
+            at = [place[int(first) + offset][1] for offset in range(len(pattern))]
+            signs = ["."] * (at[-1] - at[0] + 2)
+            for each, state in zip(at, pattern, strict=True):
+                signs[each - at[0]] = {"C": "Z", "T": "z", ".": "."}[state]
+            for copy in range(int(times)):
+                read = pysam.AlignedSegment(file.header)
+                read.query_name, read.query_sequence = f"r{number}_{copy}", "N" * len(signs)
+                read.reference_id, read.reference_start, read.mapping_quality = names.index(chromosome), at[0], 60
+                read.cigarstring = f"{len(signs)}M"
+                read.set_tag("XM", "".join(signs))
+                read.set_tag("XG", "CT")
+                file.write(read)
+    return path
+
+
+def test_a_bam_has_the_answer_of_its_pat(
+    finished: Finished, raw: RawFiles, regions: Regions, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pat = raw.samples["blood_01.pat.gz"]
+    answers = []
+    for path in (pat, as_bam(pat, tmp_path / "blood.bam", regions=regions)):
+        assert predict(finished, "--sample", path, "--csv", tmp_path / "p.csv") == 0
+        assert "not reportable" not in capsys.readouterr().out
+        answers.append(pd.read_csv(tmp_path / "p.csv"))
+    pd.testing.assert_frame_equal(*answers)
+
+
 def test_reads_of_a_known_sample_are_those_of_its_rows(raw: RawFiles, regions: Regions) -> None:
     new = read_new(raw.samples["blood_01.pat.gz"], regions, build=regions.build, settings=RegionsSettings())
     rows = regions.rows_of(int(np.flatnonzero(regions.samples["name"] == "blood_01")[0]))
