@@ -119,9 +119,9 @@ def _levels(summary: Summary, *, known: Known) -> Section:
     best: dict[str, Number] = {"method": "best possible guess", "sample": None}
     rows.append(best | {level: numbers[f"test.{level}_ceiling"] for level in ("region", "read")})
     text = (
-        "A read or a region tells next to nothing of its tissue, and no method can do better there than the last row "
-        "(estimated from the training donors, tissues alike). The product is the sample: log likelihoods of its reads "
-        f"are summed, never voted. {numbers['test.samples']} test samples, copies not counted, "
+        "A read or a region tells next to nothing of its tissue, and no method can do better there than about the last "
+        "row (estimated from the training donors, tissues alike). The product is the sample: log likelihoods of its "
+        f"reads are summed, never voted. {numbers['test.samples']} test samples, copies not counted, "
         f"{numbers['test.reads']:,} reads; the standard error of the model's sample accuracy is "
         f"{_show(numbers['test.sample_accuracy_se'])}. All methods learn from the same training donors; choices are "
         "made on validation donors."
@@ -129,13 +129,19 @@ def _levels(summary: Summary, *, known: Known) -> Section:
     tables = [
         Table(rows, "Share named rightly"),
         Table(
-            summary.tables.get("Samples of few reads", []),
+            [_labelled(row) for row in summary.tables.get("Samples of few reads", [])],
             "Share of samples named rightly, tissues alike, when only so many reads are known. The last column is what "
             "the best guess would reach if the training donors' tables were true; the standard error is that of the "
             "lead over the better of logistic regression and naive Bayes, donors drawn anew.",
         ),
     ]
     return Section("Samples, regions, reads", text, tables, _figures(summary, "Levels", "Samples of few reads"))
+
+
+def _labelled(row: dict[str, Number]) -> dict[str, Number]:
+    """The row with methods called as on the page."""
+    keys = {name.removeprefix("baseline."): label for name, label in METHODS.items()} | {"tables": "tables"}
+    return {keys.get(name, name): value for name, value in row.items()}
 
 
 def _mixtures(summary: Summary, *, given: bool) -> Section:
