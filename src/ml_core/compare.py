@@ -62,7 +62,8 @@ def compare_runs(family: Family, store: Store) -> list[Row]:
     runs = compared_runs(family, store)
     names = sorted({name for run in runs for name in run.settings})
     differing = [name for name in names if len({repr(run.settings.get(name)) for run in runs}) > 1]
-    figures = family.key_metrics or sorted({name for run in runs for name in run.report.summary.numbers})
+    there = sorted({name for run in runs for name in run.report.summary.numbers})
+    figures = tuple(dict.fromkeys((*family.key_metrics, *family.shown_metrics(there)))) or there
     return [_row(run, differing=differing, figures=figures, score=score_of(family, runs)) for run in runs]
 
 

@@ -76,7 +76,8 @@ def train_seeds(options: argparse.Namespace) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     where = {run.name: str(each.report.directory) for run, each in zip(planned, finished, strict=True)}
     (folder / f"{name}.json").write_text(json.dumps({"reports": where, "figures": rows}, indent=1) + "\n")
-    shown = [row for metric in family.key_metrics for row in rows if row["figure"] == metric]
+    known = {str(row["figure"]): row for row in rows if set(str(row["values"])) - set("-, ")}
+    shown = [known[metric] for metric in family.shown_metrics(known)]
     text = f"## {name}\n\n{as_markdown(shown)}"
     (folder / f"{name}.md").write_text(text)
     print(f"\n{text}\nall figures: {folder / name}.json")

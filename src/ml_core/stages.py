@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,7 +83,8 @@ class Score:
 class Family:
     """A model family: its stages in an order in which they can run.
 
-    package: where `Stage.run` is looked up. key_metrics: the names in metrics.json that `compare` shows.
+    package: where `Stage.run` is looked up. key_metrics: the names in metrics.json that `compare` and `seeds` show;
+    more_metrics: beginnings of names that they show as well where a report was asked for them.
     scores:   what decides which report's model is champion: the first that both of two reports have.
     smallest: settings by stage of the smallest run on simulated data that goes through every stage within seconds; the
               contract tests run it.
@@ -95,6 +96,7 @@ class Family:
     package: str
     stages: tuple[Stage, ...]
     key_metrics: tuple[str, ...] = ()
+    more_metrics: tuple[str, ...] = ()
     scores: tuple[Score, ...] = ()
     smallest: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     predict: Prediction | None = None
@@ -105,6 +107,12 @@ class Family:
                 return candidate
         names = ", ".join(candidate.name for candidate in self.stages)
         raise UserError(f"{self.name}: unknown stage '{stage}'; the stages are {names}.")
+
+    def shown_metrics(self, there: Iterable[str]) -> tuple[str, ...]:
+        """Those of the names `there` that are shown: key metrics in their order, then what else was asked for."""
+        names = dict.fromkeys(there)
+        more = [name for name in names if name.startswith(self.more_metrics) and name not in self.key_metrics]
+        return tuple(name for name in self.key_metrics if name in names) + tuple(more)
 
     def resolve(self, reference: str) -> Callable[..., Any]:
         """The function behind "module:function"."""

@@ -58,7 +58,7 @@ def test_a_dropped_file_runs_the_same_bytes_do_not_and_a_failure_is_written_down
         order = tmp_path / "data" / "retrain" / "tiny.yaml"
         config = yaml.safe_load(order.read_text())
         config["ops"]["tiny_table"] = {"config": {"blocking_passes": False}}
-        wait_for(lambda: same_bytes_seen(dev), what="a look at the same bytes", seconds=TWO_LOOKS)
+        wait_for(lambda: same_bytes_seen(dev, "tiny"), what="a look at the same bytes", seconds=TWO_LOOKS)
         assert len(dev.runs("tiny")) == 1
 
         order.write_text(yaml.safe_dump(config))
@@ -74,13 +74,15 @@ TICKS = """query($selector: SensorSelector!) {sensorOrError(sensorSelector: $sel
     ticks(limit: 20) {skipReason}}}}}"""
 
 
-def same_bytes_seen(dev: Dev) -> bool:
-    asked = dev.ask(TICKS, selector={"sensorName": "tiny_new_data", **dev.place()})
+def same_bytes_seen(dev: Dev, family: str) -> bool:
+    asked = dev.ask(TICKS, selector={"sensorName": f"{family}_new_data", **dev.place()})
     return any("same bytes" in (tick["skipReason"] or "") for tick in asked["sensorOrError"]["sensorState"]["ticks"])
 
 
 @pytest.mark.parametrize("family", find_families().values(), ids=lambda family: family.name)
-def test_a_file_dropped_for_a_family_ends_in_a_report_and_a_decision(family: Family, tmp_path: Path) -> None:
+def test_a_file_dropped_for_a_family_ends_in_a_report_and_a_decision_and_its_bytes_again_in_nothing(
+    family: Family, tmp_path: Path
+) -> None:
     """Its simulator's files, as if they came from an instrument."""
     files = order_that_waits(family, tmp_path)
     with dagster_dev(tmp_path, "dagster_definitions") as dev:
@@ -90,5 +92,9 @@ def test_a_file_dropped_for_a_family_ends_in_a_report_and_a_decision(family: Fam
         wait_for(lambda: dev.runs(family.name), what="a run", seconds=TWO_LOOKS)
         wait_for(lambda: ended(dev, family.name, 1), what="the report", seconds=600)
         assert dev.status(dev.runs(family.name)[0]) == "SUCCESS", "\n".join(dev.messages(dev.runs(family.name)[0]))
+        for path in files:
+            drop(path, path.read_bytes())
+        wait_for(lambda: same_bytes_seen(dev, family.name), what="a look at the same bytes", seconds=TWO_LOOKS)
+        assert len(dev.runs(family.name)) == 1
     rows = journal.read(history_file(family, Store(tmp_path / "data")))
     assert [row["promoted"] for row in rows] == ([True] if family.scores else [])

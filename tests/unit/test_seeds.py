@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -48,6 +49,12 @@ def test_of_several_folds_the_interval_is_that_of_their_means() -> None:
     assert row["high"] - 4.0 == pytest.approx(4.302653 * 2 / 3**0.5)
 
 
+def test_shown_are_key_metrics_in_their_order_then_what_was_asked_for() -> None:
+    family = dataclasses.replace(get_family("sequence"), key_metrics=("b", "a", "absent"), more_metrics=("labels.",))
+    assert family.shown_metrics(["a", "labels.50", "other", "b", "labels.25"]) == ("b", "a", "labels.50", "labels.25")
+    assert dataclasses.replace(family, more_metrics=()).shown_metrics(["a", "labels.50"]) == ("a",)
+
+
 def test_a_stage_whose_seed_the_config_names_is_trained_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -70,6 +77,9 @@ def test_a_stage_whose_seed_the_config_names_is_trained_once(
         assert cached[0, 1, stage]
         assert cached[1, 1, stage]
     kept = json.loads((tmp_path / "seeds" / "sequence.json").read_text())
+    table = (tmp_path / "seeds" / "sequence.md").read_text()
+    assert "| test.mae |" in table
+    assert "| test.auc |" not in table  # no value in any run
     assert len(set(kept["reports"].values())) == 4
 
 

@@ -177,6 +177,7 @@ FAMILY = Family(
         "baseline.nearest_asv.masked_accuracy",
         "split.shared_groups",
     ),
+    more_metrics=("label_efficiency.", "test.interval_coverage"),
     scores=(
         Score("test.mae", higher_is_better=False),
         Score("test.auc", higher_is_better=True),
