@@ -213,6 +213,15 @@ FAMILY = Family(
         "interval.coverage",
         "split.shared_donors",
     ),
+    more_metrics=(
+        "baseline.logistic.read_",
+        "test.read_accuracy_",
+        "test.read_auc_",
+        "test.reads_200.",
+        "baseline.logistic.reads_200.",
+        "baseline.naive_bayes.reads_200.",
+        "unknown.worst_",
+    ),
     scores=(Score("test.sample_accuracy", higher_is_better=True),),
     smallest={
         "raw": {"regions": 30, "tissues": 4, "donors": 4, "depth": 6.0},

@@ -26,7 +26,7 @@ from ml_core.families.tissuebert.likelihoods import fit_likelihoods
 from ml_core.families.tissuebert.missing import learn_curve, missing, missing_error
 from ml_core.families.tissuebert.regions import FILE
 from ml_core.families.tissuebert.report_settings import MixturesSettings
-from ml_core.families.tissuebert.study import Study, choose, save_study, with_intervals
+from ml_core.families.tissuebert.study import SIDES, Study, choose, save_study, with_intervals
 from ml_core.running import StageRun
 from ml_core.summary import Number, Summary
 
@@ -70,7 +70,10 @@ def model_score(run: StageRun, regions: Regions) -> Score | None:
 
 
 def prepare(regions: Regions, splits: DonorSplits, *, settings: MixturesSettings, score: Score | None) -> Study:
-    """Tables and plain rates of the training donors, held-out donors with their scores; no estimator is chosen yet."""
+    """Tables and plain rates of the training donors, held-out donors with their scores; no estimator is chosen yet.
+
+    Tables of reads have a donor in all splits and a read or two of a region, so that nobody is held out.
+    """
     train = splits.samples_in("train")
     tissue = regions.tissue_of_sample[train]
     names = list(regions.tissues["name"])
@@ -85,7 +88,9 @@ def prepare(regions: Regions, splits: DonorSplits, *, settings: MixturesSettings
         tables=fit_likelihoods(regions, train, donor_correlation=settings.donor_correlation),
         panel=regions.regions,
         rates=rates(count_regions(regions, train), tissue, tissues=len(names)),
-        donors={side: held_out(regions, splits.samples_in(side), score=score) for side in ("validation", "test")},
+        donors={
+            side: [] if splits.given else held_out(regions, splits.samples_in(side), score=score) for side in SIDES
+        },
         background=common if settings.background is None else names.index(settings.background),
         scored=score is not None,
     )

@@ -10,11 +10,12 @@ from ml_core.families.tissuebert.ablation import without_dna
 from ml_core.families.tissuebert.asked import Known, gather
 from ml_core.families.tissuebert.confusion_figure import draw_confusion
 from ml_core.families.tissuebert.donors import shared_donors
-from ml_core.families.tissuebert.few_reads import CEILING, LEAD_ERROR, LOGISTIC, at_each_number
+from ml_core.families.tissuebert.few_reads import AS_ONE, CEILING, LEAD_ERROR, LOGISTIC, at_each_number
 from ml_core.families.tissuebert.model_settings import ModelSettings
 from ml_core.families.tissuebert.one_read import one_read
 from ml_core.families.tissuebert.report_figures import draw_few_reads, draw_levels
 from ml_core.families.tissuebert.report_settings import ReportSettings
+from ml_core.families.tissuebert.study import load_learnt
 from ml_core.families.tissuebert.verdict import lost
 from ml_core.report import write_report
 from ml_core.running import StageRun
@@ -45,7 +46,7 @@ def build(run: StageRun) -> Summary:
     if known.splits.given:
         summary.numbers |= one_read(known, settings)
     else:
-        _few_reads(known, settings, summary)
+        _few_reads(run, known, summary)
     summary.numbers.setdefault("test.read_auc", None)  # of two tissues only
     _ablation(run, known, summary)
     summary.tables["Tissues"] = levels.tissue_table(known)
@@ -59,12 +60,14 @@ def build(run: StageRun) -> Summary:
     return summary
 
 
-def _few_reads(known: Known, settings: ReportSettings, summary: Summary) -> None:
-    rows = at_each_number(known, settings)
+def _few_reads(run: StageRun, known: Known, summary: Summary) -> None:
+    learnt = load_learnt(run.inputs["mixtures"].directory, known.regions.regions)
+    rows = at_each_number(known, run.settings, groups=learnt.groups)
     summary.tables["Samples of few reads"] = rows
     for row in rows:
         for name, prefix in (*levels.METHODS.items(), (LOGISTIC, "baseline.logistic")):
             summary.numbers[f"{prefix}.reads_{row['reads']}.sample_accuracy"] = row[name]
+        summary.numbers[f"test.reads_{row['reads']}.group_accuracy"] = row[AS_ONE]
         summary.numbers[f"test.reads_{row['reads']}.sample_accuracy_lead_se"] = row[LEAD_ERROR]
         summary.numbers[f"test.reads_{row['reads']}.sample_ceiling"] = row[CEILING]
 

@@ -63,7 +63,7 @@ class ReportSettings(Settings):
     """What the model is held against, and how often it is asked."""
 
     pooled_reads: list[int] = setting(
-        [10, 50, 200, 1000],
+        [10, 50, 200, 500, 1000],
         description="Reads drawn from a test sample at which the named tissue is looked at; 200 is the aim's",
         unit="reads",
     )

@@ -9,7 +9,7 @@ import pytest
 
 from ml_core.families.tissuebert.asked import MODEL, NAIVE_BAYES, TABLES, Asked, Known, better_head, rows_of
 from ml_core.families.tissuebert.classifiers import by_tables
-from ml_core.families.tissuebert.few_reads import LEAD_ERROR, at_each_number, counts_of, draw, lead_error
+from ml_core.families.tissuebert.few_reads import AS_ONE, LEAD_ERROR, at_each_number, counts_of, draw, lead_error
 from ml_core.families.tissuebert.hdf5 import Regions
 from ml_core.families.tissuebert.levels import ceilings, reads_and_regions, samples
 from ml_core.families.tissuebert.likelihoods import LikelihoodTables, fit_likelihoods
@@ -67,13 +67,16 @@ def test_synthetic_copies_are_not_counted(regions: Regions) -> None:
 
 
 def test_more_reads_name_more_samples_and_none_is_drawn_that_a_sample_lacks(known: Known) -> None:
-    rows = at_each_number(known, SETTINGS)
+    rows = at_each_number(known, SETTINGS, groups=np.arange(known.tissues))
     assert [row["reads"] for row in rows] == [1, 20, 60]
     found = [row["model"] for row in rows]
     assert found[0] < found[1] <= found[2]
     assert found[2] > 0.9
     assert rows[2]["logistic"] > 0.5
     assert all(0 <= row[LEAD_ERROR] < 0.2 for row in rows)
+    assert [row[AS_ONE] for row in rows] == [pytest.approx(row["model"]) for row in rows]
+    told = at_each_number(known, SETTINGS, groups=np.zeros(known.tissues, int))
+    assert [row[AS_ONE] for row in told] == [1, 1, 1]
 
 
 def test_the_lead_errs_by_as_much_as_donors_differ() -> None:

@@ -13,6 +13,7 @@ import pytest
 from ml_core.artifacts import Artifact, sha256
 from ml_core.errors import UserError
 from ml_core.families.tissuebert.donors import TEST, load_splits
+from ml_core.families.tissuebert.family import FAMILY
 from ml_core.families.tissuebert.hdf5 import Regions, open_regions
 from ml_core.families.tissuebert.panel_data import load_panel
 from ml_core.families.tissuebert.raw_files import files_of
@@ -243,3 +244,16 @@ def test_tables_of_reads_keep_their_split_and_say_that_donors_are_shared(tmp_pat
         "no_near_duplicate": True,
         "all_splits_filled": True,
     }
+
+
+def test_of_tables_of_reads_the_report_judges_single_reads_and_says_nothing_of_mixtures(tmp_path: Path) -> None:
+    train, test = (read_table(tmp_path / f"{name}.tsv", seed=seed, count=60) for seed, name in enumerate(("a", "b")))
+    raw = {"source": "path", "reads_train": train, "reads_test": test, "build": "hg19"}
+    quiet = {"device": "cpu", "threads": 1, "tensorboard": False, "progress_bar": False, "max_epochs": 1}
+    model = {**FAMILY.smallest["model"], **quiet, "bag_reads": 1, "samples_per_epoch": None}
+    chosen = {"model": model, "mixtures": FAMILY.smallest["mixtures"], "report": FAMILY.smallest["report"]}
+    report = run_data_stages(tmp_path / "data", until="report", raw=raw, **chosen)["report"].summary
+    assert report.numbers["test.read_auc_lead_se"] > 0
+    words = ("mixtures", "interval.", "unknown.", "nnls", "detection", "Detection", "proportions")
+    told = [name for name, value in report.numbers.items() if value is not None]
+    assert not [name for name in (*told, *report.tables, *report.figures) if any(word in name for word in words)]
