@@ -20,6 +20,12 @@ def draw_course(panel: Axes, history: list[Row], name: str, **style: Any) -> Non
         panel.plot(np.array([row["epoch"] for row in history])[seen], values[seen], **style)
 
 
+def label_courses(panel: Axes) -> None:
+    """A legend, where anything with a label was drawn."""
+    if panel.get_legend_handles_labels()[0]:
+        panel.legend(frameon=False, fontsize=8)
+
+
 def mark_kept_epoch(panel: Axes, best_epoch: int) -> None:
     """A vertical line at the epoch whose weights were kept."""
     panel.axvline(best_epoch, color=KEPT_COLOUR, linewidth=1, linestyle=":")

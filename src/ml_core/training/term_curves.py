@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ml_core.canvas import blank_figure, save_figure, unframe
-from ml_core.training.curves import draw_course, mark_kept_epoch
+from ml_core.training.curves import draw_course, label_courses, mark_kept_epoch
 
 COLOURS = ("#2b5d8a", "#8a6d2b", "#4a8a5b", "#8a2b55")
 
@@ -38,6 +38,5 @@ def training_curves(
     for panel in (losses, *judged):
         mark_kept_epoch(panel, best_epoch)
         unframe(panel)
-        if panel.has_data() and panel.get_legend_handles_labels()[0]:
-            panel.legend(frameon=False, fontsize=8)
+        label_courses(panel)
     save_figure(figure, path)

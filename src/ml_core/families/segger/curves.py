@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ml_core.canvas import blank_figure, save_figure, unframe
-from ml_core.training.curves import draw_course, mark_kept_epoch
+from ml_core.training.curves import draw_course, label_courses, mark_kept_epoch
 
 Rows = list[dict[str, float]]
 
@@ -30,6 +30,6 @@ def training_curves(history: Rows, path: Path, *, best_epoch: int) -> None:
         panel.set(title=title, xlabel="epoch")
         mark_kept_epoch(panel, best_epoch)
         unframe(panel)
-    axes[0].legend(frameon=False, fontsize=8)
-    axes[1].legend(frameon=False, fontsize=8)
+    label_courses(axes[0])
+    label_courses(axes[1])
     save_figure(figure, path, dots_per_inch=110)
