@@ -312,6 +312,13 @@ FAULTS = [
         (f"{LAUNCH}/test_watch.py",),
     ),
     Fault(
+        "launch: a training on its way out is asked to stop, and dies before it says what it saved",
+        "launch/watch.py",
+        "if not is_on_the_way_out():",
+        "if True:",
+        (f"{LAUNCH}/test_watch.py",),
+    ),
+    Fault(
         "launch: a rank outlives the one that started it",
         "launch/watch.py",
         "super().is_orphan() or (self._rank is not None and not is_alive(self._folder / PARENT_LIVES))",

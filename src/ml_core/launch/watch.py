@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from ml_core.launch.folder import FIRST_ERROR, PARENT_LIVES, is_alive, rank_lock, rank_locks
+from ml_core.training.interrupt import is_on_the_way_out
 
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_AFTER_FAILURE = 5.0  # a rank that hangs in a collective, or computes for long, hears of it in no other way
@@ -21,7 +22,9 @@ class Watch:
     """While it is entered, a thread ends this process when it is no longer of use.
 
     By SIGTERM, as a request to save and stop, when the process that started this one (torchrun) is gone; hard when it
-    still runs 20 s later. A subclass knows of more reasons.
+    still runs 20 s later. A training that is on its way out already, for another rank heard of it first, is not asked:
+    nothing would be there to answer, and the process would end before it has said what it saved. A subclass knows of
+    more reasons.
     """
 
     def __init__(self) -> None:
@@ -55,7 +58,8 @@ class Watch:
                 failed_at = now
             if orphan_at is None and self.is_orphan():
                 orphan_at = now
-                os.kill(os.getpid(), signal.SIGTERM)
+                if not is_on_the_way_out():
+                    os.kill(os.getpid(), signal.SIGTERM)
             failed = failed_at is not None and now - failed_at > SECONDS_AFTER_FAILURE
             if failed or (orphan_at is not None and now - orphan_at > SECONDS_TO_SAVE_AS_ORPHAN):
                 self.before_hard_end()

@@ -11,6 +11,12 @@ from types import FrameType
 from typing import Any, Self
 
 SECONDS_OF_ONE_REQUEST = 2.0
+_on_the_way_out = threading.Event()
+
+
+def is_on_the_way_out() -> bool:
+    """Whether the last training of this process was left by an exception: it has been stopped, or has failed."""
+    return _on_the_way_out.is_set()
 
 
 class Interrupted(Exception):
@@ -55,12 +61,15 @@ class StopRequest:
         return self._signal
 
     def __enter__(self) -> Self:
+        _on_the_way_out.clear()
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._before[number] = signal.signal(number, self._receive)
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: object, *error: object) -> None:
+        if kind is not None:
+            _on_the_way_out.set()  # before the handlers go: see launch/watch.py
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

@@ -96,7 +96,10 @@ def test_what_another_rank_finds_wrong_is_said_once_and_ends_all(tmp_path: Path,
 def test_when_torchrun_is_stopped_or_killed_the_ranks_save_and_end(tmp_path: Path, number: signal.Signals) -> None:
     process = torchrun(tmp_path, "epochs=900", "seconds_per_epoch=0.2")
     found = ranks(tmp_path)
-    time.sleep(1)
+    until = time.monotonic() + 60
+    while not list(tmp_path.glob("data/runs/company/model/*/checkpoint")):  # nothing could be saved before
+        assert time.monotonic() < until
+        time.sleep(0.05)
     process.send_signal(number)
     assert psutil.wait_procs(found, timeout=10)[1] == []
     error = process.communicate(timeout=60)[1]

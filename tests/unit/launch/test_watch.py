@@ -27,6 +27,28 @@ WATCHED = """
 """
 
 
+STOPPED = """
+    import contextlib, signal, sys, time
+    from pathlib import Path
+    from ml_core.launch import watch
+    from ml_core.launch.folder import alive, rank_lock
+    from ml_core.training.interrupt import Interrupted, StopRequest
+    watch.SECONDS_BETWEEN_LOOKS = 0.02
+    with alive(rank_lock(Path(sys.argv[1]), 0)), contextlib.suppress(Interrupted):
+        with StopRequest(None):
+            raise Interrupted("another rank", None)
+    with watch.WatchFolder(Path(sys.argv[1]), rank=0):  # whose parent is gone
+        time.sleep(0.5)
+        print("what was saved", flush=True)
+"""
+
+
+def test_a_training_that_stops_already_is_not_asked_again_and_has_its_say(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", textwrap.dedent(STOPPED), str(tmp_path)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, timeout=20)
+    assert (done.returncode, done.stdout) == (0, "what was saved\n")
+
+
 @pytest.mark.parametrize(
     ("event", "answers", "code", "said"),
     [
