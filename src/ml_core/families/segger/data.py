@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from ml_core.families.segger.geometry import Polygons
 
@@ -130,6 +133,49 @@ def save_arrays(directory: Path, **arrays: np.ndarray) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     for name, array in arrays.items():
         np.save(directory / f"{name}.npy", np.ascontiguousarray(array))
+
+
+@dataclass(frozen=True)
+class ArrayFile:
+    """A .npy file that is written and read in pieces, so that it is never held: rows start at byte `offset`."""
+
+    path: Path
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    offset: int
+
+    @classmethod
+    def create(cls, path: Path, *, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Self:
+        """A file of zeros, byte for byte as numpy would save it."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+        return cls(path, shape, array.dtype, array.offset)
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """A file that is there."""
+        array = np.load(path, mmap_mode="r")
+        return cls(path, array.shape, array.dtype, array.offset)
+
+    def write(self, start: int, values: np.ndarray) -> None:
+        """Put `values` [r, ...] into the rows from `start` on."""
+        assert values.dtype == self.dtype, f"{self.path.name} holds {self.dtype}, not {values.dtype}"
+        with self.path.open("r+b") as file:
+            file.seek(self.offset + start * self._row)
+            file.write(np.ascontiguousarray(values).data)
+
+    def read(self, rows: slice) -> np.ndarray:
+        """The rows [r, ...], as an array of their own."""
+        count = max(rows.stop - rows.start, 0)
+        with self.path.open("rb") as file:
+            file.seek(self.offset + rows.start * self._row)
+            values = np.fromfile(file, self.dtype, count * self._row // self.dtype.itemsize)
+        return values.reshape(count, *self.shape[1:])
+
+    @property
+    def _row(self) -> int:
+        """Bytes of one row."""
+        return self.dtype.itemsize * math.prod(self.shape[1:])
 
 
 def _arrays(directory: Path, names: tuple[str, ...], *, prefix: str = "") -> dict[str, np.ndarray]:

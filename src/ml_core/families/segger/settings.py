@@ -71,7 +71,10 @@ class RawSettings(Settings):
     preset: Literal["easy", "hard"] = setting(
         "easy", description="simulated: round and apart, or crowded and irregular cells"
     )
-    cells: int = setting(200, description="simulated: number of cells", ge=4)
+    cells: int = setting(200, description="simulated: number of cells, of each field", ge=4)
+    fields: int = setting(
+        1, description="simulated: independent fields side by side, each with `cells` cells; many make a slide", ge=1
+    )
     genes: int = setting(100, description="simulated: number of genes in the panel", ge=4)
     cell_types: int = setting(6, description="simulated: number of cell types", ge=2)
     transcripts_per_cell: float = setting(60.0, description="simulated: mean number of transcripts of a cell", gt=0)
@@ -110,6 +113,12 @@ class GraphSettings(Settings):
     )
     min_transcripts_to_shrink: int = setting(12, description="Nuclei with fewer transcripts keep their full hull", ge=6)
     workers: int = setting(-1, description="Threads of the neighbour search; -1: one per core", affects_result=False)
+    chunk_transcripts: int = setting(
+        2_000_000,
+        description="Transcripts that are sorted and connected together: bounds the memory of large samples",
+        ge=1,
+        affects_result=False,
+    )
 
     @pydantic.field_validator("shrunken_shares")
     @classmethod
