@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import mmap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -57,6 +58,12 @@ class Graph:
     def held_out(self, view: str) -> np.ndarray:
         """[n] bool: nuclear transcripts outside a shrunken nucleus, whose nucleus is known and hidden."""
         return (self.nucleus >= 0) & ~self.views[view].labelled
+
+    def release(self) -> None:
+        """Hand the pages of memory-mapped arrays that were read so far back to the system, whose cache keeps them."""
+        for array in (*vars(self).values(), *(each for view in self.views.values() for each in vars(view).values())):
+            if isinstance(array, np.memmap) and isinstance(pages := array.base, mmap.mmap):
+                pages.madvise(mmap.MADV_DONTNEED)
 
 
 @dataclass(frozen=True)
