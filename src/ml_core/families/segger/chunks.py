@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from ml_core.families.segger.strips import Strips
+from ml_core.families.segger.strips import Strips, strip_of
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,15 @@ class Chunks:
         count = max(1, -(-int(starts[-1]) // most))
         borders = np.searchsorted(starts, np.arange(count + 1) * starts[-1] / count)
         return cls(left_um, starts, np.unique(np.append(borders[:-1], len(sizes))))
+
+    @classmethod
+    def of_sorted(cls, xy: np.ndarray, *, most: int) -> Self:
+        """Chunks of transcripts that are sorted already; xy [n, 2] um, which may be memory-mapped."""
+        pieces = [xy[start : start + most] for start in range(0, len(xy), most)]
+        left_um = min(float(piece[:, 0].min()) for piece in pieces)
+        last = int(strip_of(xy[-1:], left_um=left_um)[0])
+        sizes = sum(np.bincount(strip_of(piece, left_um=left_um), minlength=last + 1) for piece in pieces)
+        return cls.of(np.asarray(sizes), left_um=left_um, most=most)
 
     def __len__(self) -> int:
         return len(self.borders) - 1

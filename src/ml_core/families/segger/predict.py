@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 from ml_core.families.segger import export
 from ml_core.families.segger.data import FULL, Graph, load_graph, load_tiles, save_arrays
 from ml_core.families.segger.fragments import fragments_of
-from ml_core.families.segger.samples import Negatives, TileSamples, profiles_of
+from ml_core.families.segger.pooling import profiles_of
+from ml_core.families.segger.samples import Negatives, TileSamples
 from ml_core.families.segger.scoring import Scores, best_plausible, score_tiles
 from ml_core.families.segger.settings import PredictionsSettings
 from ml_core.families.segger.task import SeggerTask

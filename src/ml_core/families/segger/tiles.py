@@ -14,7 +14,6 @@ from ml_core.families.segger.settings import TilesSettings
 from ml_core.running import StageRun
 from ml_core.summary import Summary
 
-
 ROUNDING_UM = 0.01  # more than a float32 of a slide's size is off by
 
 

@@ -86,9 +86,7 @@ def test_features_do_not_change_when_a_polygon_is_turned_or_reversed() -> None:
 def test_taking_and_joining_polygons_keeps_their_rings() -> None:
     polygons = stars(5, 1)
     both = joined([polygons, polygons]).take(np.array([7, 0]))
-    np.testing.assert_array_equal(
-        both.xy[: both.offsets[1]], polygons.xy[polygons.offsets[2] : polygons.offsets[3]]
-    )
+    np.testing.assert_array_equal(both.xy[: both.offsets[1]], polygons.xy[polygons.offsets[2] : polygons.offsets[3]])
     np.testing.assert_array_equal(both.xy[both.offsets[1] :], polygons.xy[: polygons.offsets[1]])
 
 
