@@ -16,6 +16,7 @@ from ml_core.families.segger.geometry import Polygons
 
 SPLITS = ("train", "validation", "test")
 FULL = "full"
+ROWS_AT_ONCE = 1 << 20  # transcripts that are held at a time where each is by itself
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,17 @@ class Graph:
         return (self.nucleus >= 0) & ~self.views[view].labelled
 
     def release(self) -> None:
-        """Hand the pages of memory-mapped arrays that were read so far back to the system, whose cache keeps them."""
-        for array in (*vars(self).values(), *(each for view in self.views.values() for each in vars(view).values())):
-            if isinstance(array, np.memmap) and isinstance(pages := array.base, mmap.mmap):
-                pages.madvise(mmap.MADV_DONTNEED)
+        """Hand the memory of what was read so far back; see `release`."""
+        release(*vars(self).values(), *(each for view in self.views.values() for each in vars(view).values()))
+
+
+def release(*arrays: object) -> None:
+    """Hand the pages of those that are memory-mapped back to the system, whose cache keeps them: they can be read, or
+    go on being written to their files, at any time.
+    """
+    for array in arrays:
+        if isinstance(array, np.memmap) and isinstance(pages := array.base, mmap.mmap):
+            pages.madvise(mmap.MADV_DONTNEED)
 
 
 @dataclass(frozen=True)
@@ -140,6 +148,15 @@ def save_arrays(directory: Path, **arrays: np.ndarray) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     for name, array in arrays.items():
         np.save(directory / f"{name}.npy", np.ascontiguousarray(array))
+
+
+def room_for(
+    shape: tuple[int, ...], dtype: npt.DTypeLike, *, directory: Path | None = None, name: str = ""
+) -> np.ndarray:
+    """Zeros, in memory or in the file `name` of a directory."""
+    if directory is None or 0 in shape:
+        return np.zeros(shape, dtype)
+    return np.lib.format.open_memmap(directory / f"{name}.npy", mode="w+", dtype=dtype, shape=shape)
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 from sklearn.decomposition import TruncatedSVD
 from sklearn.neighbors import NearestNeighbors
 
+from ml_core.families.segger.data import release, room_for
 from ml_core.families.segger.stray import AT_ONCE, own_share
 
 FITS_BEST = 0.99
@@ -83,6 +83,10 @@ class Profiles:
             ).toarray() + prior * background
         return cls(members, own, sums, background, _at_even_steps(np.arange(m), most=most))
 
+    def release(self) -> None:
+        """Hand the memory of what was read so far back, where the arrays are on disk."""
+        release(self.own, self.sums)
+
     @cached_property
     def totals(self) -> np.ndarray:
         """[m] transcripts and prior of each profile."""
@@ -145,15 +149,6 @@ def sparse_counts(
     flat, counts = np.unique(nucleus[labelled].astype(np.int64) * genes + gene[labelled], return_counts=True)
     row, column = np.divmod(flat, genes)
     return sparse.csr_matrix((counts, (row, column)), shape=(nuclei, genes))
-
-
-def room_for(
-    shape: tuple[int, ...], dtype: npt.DTypeLike, *, directory: Path | None = None, name: str = ""
-) -> np.ndarray:
-    """Zeros, in memory or in the file `name` of a directory."""
-    if directory is None or 0 in shape:
-        return np.zeros(shape, dtype)
-    return np.lib.format.open_memmap(directory / f"{name}.npy", mode="w+", dtype=dtype, shape=shape)
 
 
 def _at_even_steps(rows: np.ndarray, *, most: int) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ml_core.families.segger.chunks import Chunks
-from ml_core.families.segger.data import FULL, ArrayFile, Graph, View, load_graph, save_arrays
+from ml_core.families.segger.data import FULL, ROWS_AT_ONCE, ArrayFile, Graph, View, load_graph, save_arrays
 from ml_core.families.segger.geometry import Polygons, convex_hulls, inner_share, joined, shape_features
 from ml_core.families.segger.nearest import nearest_by_chunk
 from ml_core.families.segger.settings import GraphSettings
@@ -19,7 +19,7 @@ from ml_core.families.segger.strips import strips_within
 from ml_core.running import StageRun
 from ml_core.summary import Summary
 
-ROWS_AT_ONCE = 500_000  # bounds the memory of the neighbour search: scipy returns float64 and int64
+QUERIES_AT_ONCE = 500_000  # bounds the memory of the neighbour search: scipy returns float64 and int64
 
 
 def build(run: StageRun) -> Summary:
@@ -80,8 +80,8 @@ def nearest_neighbours(
     limit = np.nextafter(max_distance_um, np.inf)  # scipy's bound excludes the bound itself
     start, stop, _ = of.indices(len(points))
     found = np.empty((stop - start, k), np.int32)
-    for first in range(start, stop, ROWS_AT_ONCE):
-        own = np.arange(first, min(first + ROWS_AT_ONCE, stop))
+    for first in range(start, stop, QUERIES_AT_ONCE):
+        own = np.arange(first, min(first + QUERIES_AT_ONCE, stop))
         # keyword arguments: the third positional one is eps, an approximation
         _, index = tree.query(points[own], k=k + 1, distance_upper_bound=limit, workers=workers)
         found[own - start] = _without_self(index, own=own)

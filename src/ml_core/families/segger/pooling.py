@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from ml_core.families.segger.chunks import Chunks
-from ml_core.families.segger.data import SPLITS, Graph, Splits
-from ml_core.families.segger.expression import MOST_POOLED, Profiles, room_for, sparse_counts
+from ml_core.families.segger.data import SPLITS, Graph, Splits, room_for
+from ml_core.families.segger.expression import MOST_POOLED, Profiles, sparse_counts
 from ml_core.families.segger.stray import surroundings
 from ml_core.families.segger.strips import strips_of_boxes, strips_within
 

@@ -71,6 +71,12 @@ class TileSamples:
     def __len__(self) -> int:
         return len(self.chosen) * (self.folds * len(self.views) if self.folds else 1)
 
+    def release(self) -> None:
+        """Hand the memory of what was read so far of graph and profiles back, where they are on disk."""
+        self.graph.release()
+        for profiles in self.profiles.values():
+            profiles.release()
+
     def fetch(self, indices: np.ndarray, *, seed: int, epoch: int) -> Batch:
         """The tiles side by side in one graph: transcript and nucleus indices are those within the batch.
 

@@ -270,6 +270,12 @@ class PredictionsSettings(Settings):
         ge=2,
     )
     folds: int = setting(3, description="Passes in which each transcript hides its gene once", ge=2)
+    chunk_transcripts: int = setting(
+        1_000_000,
+        description="Transcripts that are cut and gathered together: bounds the memory of large samples",
+        ge=1,
+        affects_result=False,
+    )
     polygons: Literal["none", "geojson", "geoparquet", "both"] = setting(
         "geojson", description="Cell polygons to export"
     )

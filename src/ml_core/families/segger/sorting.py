@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
+from ml_core.families.segger.buckets import Buckets
 from ml_core.families.segger.chunks import Chunks
-from ml_core.families.segger.data import ArrayFile
+from ml_core.families.segger.data import ROWS_AT_ONCE
 from ml_core.families.segger.strips import strip_of
 from ml_core.families.segger.transcripts import KEPT
 
-ROWS_AT_ONCE = 1 << 20
 PLACE = ("x_um", "y_um")
 COLUMNS = {"z": "z_um", "gene": "gene", "nucleus": "nucleus"}  # of the graph -> of transcripts.parquet
 
@@ -31,37 +31,17 @@ def sort_transcripts(table: Path, directory: Path, *, most: int) -> Chunks:
         counts[: len(sizes)] += sizes
         sizes = counts
     chunks = Chunks.of(sizes, left_um=left_um, most=most)
-    files = _deal_out(table, directory, chunks=chunks)
-    for chunk in range(len(chunks)):
-        place = chunks.rows(chunk)
-        mine = {name: file.read(place) for name, file in files.items()}
-        order = np.lexsort((mine["xy"][:, 1], strip_of(mine["xy"], left_um=left_um)))
-        for name, values in mine.items():
-            files[name].write(place.start, values[order])
-    return chunks
-
-
-def _deal_out(table: Path, directory: Path, *, chunks: Chunks) -> dict[str, ArrayFile]:
-    """Write every kept row into its chunk's part of the files, there in input order."""
-    n = int(chunks.starts[-1])
+    buckets = Buckets(directory, sizes=np.add.reduceat(sizes, chunks.borders[:-1]))
     chunk_of_strip = np.repeat(np.arange(len(chunks)), np.diff(chunks.borders))
-    free = [chunks.rows(chunk).start for chunk in range(len(chunks))]
-    files: dict[str, ArrayFile] = {}
     for rows, columns in _kept(table, names=[*PLACE, *COLUMNS.values()]):
         xy = _stacked(columns)
-        arrays = {"rows": rows, "xy": xy, **{name: columns[source] for name, source in COLUMNS.items()}}
-        for name in arrays.keys() - files.keys():
-            shape = (n, *arrays[name].shape[1:])
-            files[name] = ArrayFile.create(directory / f"{name}.npy", shape=shape, dtype=arrays[name].dtype)
-        chunk = chunk_of_strip[strip_of(xy, left_um=chunks.left_um)]
-        order = np.argsort(chunk, kind="stable")
-        ends = np.searchsorted(chunk[order], np.arange(len(chunks)), side="right")
-        for number, (start, end) in enumerate(zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True)):
-            if end > start:
-                for name, values in arrays.items():
-                    files[name].write(free[number], values[order[start:end]])
-                free[number] += end - start
-    return files
+        others = {name: columns[source] for name, source in COLUMNS.items()}
+        buckets.deal(chunk_of_strip[strip_of(xy, left_um=left_um)], rows=rows, xy=xy, **others)
+    for chunk in range(len(chunks)):
+        mine = buckets.read(chunk)
+        order = np.lexsort((mine["xy"][:, 1], strip_of(mine["xy"], left_um=left_um)))
+        buckets.write(chunk, **{name: values[order] for name, values in mine.items()})
+    return chunks
 
 
 def _places(table: Path) -> Iterator[np.ndarray]:

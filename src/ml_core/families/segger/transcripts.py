@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 
 from ml_core.artifacts import Artifact
 from ml_core.errors import UserError
+from ml_core.families.segger.data import ROWS_AT_ONCE
 from ml_core.families.segger.nuclei import Nuclei, nuclei_of, places_in
 from ml_core.families.segger.readers import read_sample
-from ml_core.families.segger.readers.columns import ROWS_AT_ONCE, read_columns
+from ml_core.families.segger.readers.columns import read_columns
 from ml_core.families.segger.readers.sample import Sample
 from ml_core.families.segger.reference import copy_reference
 from ml_core.families.segger.settings import TranscriptsSettings

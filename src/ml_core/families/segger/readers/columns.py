@@ -14,8 +14,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from ml_core.errors import UserError
+from ml_core.families.segger.data import ROWS_AT_ONCE
 
-ROWS_AT_ONCE = 1 << 20
 NOBODY = ("", "UNASSIGNED", "-1", "nan", "None")  # how the platforms write "no cell"
 
 
