@@ -70,7 +70,7 @@ def _save_neighbours(directory: Path, *, chunks: Chunks, settings: GraphSettings
 def nearest_neighbours(
     xy: np.ndarray, *, k: int, max_distance_um: float, workers: int, of: slice = slice(None)
 ) -> np.ndarray:
-    """The `k` nearest other points within the distance -> [r, k] int32, nearest first, -1 padded.
+    """The `k` nearest other points within the distance -> [r, k] int32, nearest first, then by index; -1 padded.
 
     Several points at one place are neighbours of each other, never of themselves. xy [n, 2] um; `of`: the r points
     whose neighbours are asked for, all by default.
@@ -82,10 +82,28 @@ def nearest_neighbours(
     found = np.empty((stop - start, k), np.int32)
     for first in range(start, stop, QUERIES_AT_ONCE):
         own = np.arange(first, min(first + QUERIES_AT_ONCE, stop))
-        # keyword arguments: the third positional one is eps, an approximation
-        _, index = tree.query(points[own], k=k + 1, distance_upper_bound=limit, workers=workers)
+        # itself, k others, and one more to see a tie; by keywords: the third positional one is eps, an approximation
+        distance, index = tree.query(points[own], k=k + 2, distance_upper_bound=limit, workers=workers)
+        _order_ties(index, distance, points=points, own=own, tree=tree)
+        index = index[:, : k + 1]
         found[own - start] = _without_self(index, own=own)
     return np.where(found == len(points), np.int32(-1), found)
+
+
+def _order_ties(index: np.ndarray, distance: np.ndarray, *, points: np.ndarray, own: np.ndarray, tree: cKDTree) -> None:
+    """Put equally far points into the order of their index, in place: a tree's own order is that of its cuts.
+
+    index and distance [r, k + 2]; where the last two are equally far, all that are so far compete.
+    """
+    tied = (distance[:, 1:] == distance[:, :-1]) & np.isfinite(distance[:, 1:])
+    rows = np.flatnonzero(tied.any(axis=1))
+    order = np.lexsort((index[rows], distance[rows]), axis=1)
+    index[rows] = np.take_along_axis(index[rows], order, axis=1)
+    for row in np.flatnonzero(tied[:, -1]):
+        place = points[own[row]]
+        near = np.array(tree.query_ball_point(place, np.nextafter(distance[row, -1], np.inf)))
+        away = ((points[near] - place) ** 2).sum(axis=1)
+        index[row] = near[np.lexsort((near, away))][: index.shape[1]]
 
 
 def _without_self(index: np.ndarray, *, own: np.ndarray) -> np.ndarray:
