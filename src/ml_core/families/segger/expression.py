@@ -16,6 +16,7 @@ from ml_core.families.segger.data import release, room_for
 from ml_core.families.segger.stray import AT_ONCE, own_share
 
 FITS_BEST = 0.99
+ROWS_EMBEDDED = 50_000  # nuclei whose counts are dense at a time where a product is taken of many
 MOST_POOLED = (
     50_000  # nuclei from which neighbours are chosen: more do not change what a profile is, and take their square
 )
@@ -46,7 +47,7 @@ class Profiles:
         prior: float,
         components: int,
         bank: np.ndarray | None = None,
-        most: int = MOST_POOLED,
+        most: int = 50_000,
         around: np.ndarray | None = None,
         stray_share: float = 0.0,
         directory: Path | None = None,
@@ -164,7 +165,7 @@ def _embedded(counts: sparse.csr_matrix, *, bank_rows: np.ndarray, components: i
         return np.log1p(dense / np.maximum(dense.sum(axis=1, keepdims=True), 1) * 100)  # type: ignore[no-any-return]
 
     m, g = counts.shape
-    parts = [slice(start, start + MOST_POOLED) for start in range(0, m, MOST_POOLED)]
+    parts = [slice(start, start + ROWS_EMBEDDED) for start in range(0, m, ROWS_EMBEDDED)]
     if g == 1:
         return np.concatenate([log_shares(rows) for rows in parts])
     svd = TruncatedSVD(max(1, min(components, g - 1, len(bank_rows) - 1)), random_state=0)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ml_core.families.segger.chunks import Chunks
 from ml_core.families.segger.data import SPLITS, Graph, Splits, room_for
-from ml_core.families.segger.expression import MOST_POOLED, Profiles, sparse_counts
+from ml_core.families.segger.expression import Profiles, sparse_counts
 from ml_core.families.segger.stray import surroundings
 from ml_core.families.segger.strips import strips_of_boxes, strips_within
 
@@ -24,7 +24,7 @@ def profiles_of(
     components: int,
     stray_share: float,
     stray_um: float,
-    most: int = MOST_POOLED,
+    most: int = 50_000,
     splits: Splits | None = None,
     directory: Path | None = None,
 ) -> Profiles:

@@ -202,6 +202,11 @@ class ModelSettings(TrainingSettings):
     profile_prior: float = setting(
         10.0, description="Weight of the sample's own profile in each", unit="transcripts", gt=0
     )
+    profile_bank: int = setting(
+        50_000,
+        description="Nuclei among which those most like one are sought; of more so many are taken, at even steps",
+        ge=2,
+    )
     profile_components: int = setting(15, description="Components of the SVD in which similar nuclei are sought", ge=1)
     stray_share: float = setting(
         0.25, description="Share of a nucleus' transcripts taken for stray RNA of its surroundings", ge=0, lt=1

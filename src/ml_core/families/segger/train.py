@@ -165,6 +165,7 @@ def _pooling(settings: ModelSettings) -> dict[str, Any]:
         "neighbours": settings.profile_neighbours,
         "prior": settings.profile_prior,
         "components": settings.profile_components,
+        "most": settings.profile_bank,
         "stray_share": settings.stray_share,
         "stray_um": settings.stray_um,
     }
