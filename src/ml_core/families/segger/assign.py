@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from ml_core.families.segger.results import (
     ASSIGNED,
     BELOW_CUT,
     CELLS_AT_ONCE,
+    FILTERED,
     FRAGMENT,
     NO_CANDIDATE,
     STATES,
@@ -130,12 +132,15 @@ def deal_out(
         last = final(rows)[-1]
         in_group += np.bincount(_group(graph.rows[rows], starts), minlength=len(in_group))
         in_block += np.bincount(last[last >= 0] // CELLS_AT_ONCE, minlength=len(in_block))
+    counts = np.zeros(len(STATES), np.int64)
+    counts[CODE[FILTERED]] = starts[-1] - len(graph.rows)
     by_row, by_cell = Buckets(scratch / "by_row", sizes=in_group), Buckets(scratch / "by_cell", sizes=in_block)
     for rows in _slices(graph, at_once):
         cell, evidence, kept, score, part, last = final(rows)
         state = np.select(
             [kept, cell >= 0, part >= 0], [CODE[ASSIGNED], CODE[BELOW_CUT], CODE[FRAGMENT]], CODE[NO_CANDIDATE]
         )
+        counts += np.bincount(state, minlength=len(STATES))
         group = _group(graph.rows[rows], starts)
         by_row.deal(
             group,
@@ -145,7 +150,8 @@ def deal_out(
             score=score,
             evidence=np.where(np.isfinite(evidence), evidence, np.float32(np.nan)),
         )
-    results = Results(table, list(graph.genes), cell_ids, by_row, by_cell)
+    states = Counter(dict(zip(STATES, counts.tolist(), strict=True)))
+    results = Results(table, list(graph.genes), cell_ids, by_row, by_cell, dict((+states).most_common()))
     results.deal_to_cells()
     return results
 

@@ -79,8 +79,7 @@ def predict(run: StageRun) -> Summary:
         export.write_segmentation(run.directory / "segmentation.parquet", predictions=results)
         cells = export.write_cells(run.directory / "cells.parquet", predictions=results, nuclei=nuclei)
         _export(run, results, settings=settings)
-        states = results.count_states()
-    return _summary(run, table=table, states=states, cells=cells, unknown=unknown, cut=cut, bad=bad)
+    return _summary(run, table=table, states=results.states, cells=cells, unknown=unknown, cut=cut, bad=bad)
 
 
 def sample_tiles(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +20,17 @@ STATES = (FILTERED, NO_CANDIDATE, BELOW_CUT, FRAGMENT, ASSIGNED)
 
 @dataclass(frozen=True)
 class Results:
-    """What `export` writes (`export.Predictions`); the transcripts themselves stand in `table`, the input's."""
+    """What `export` writes (`export.Predictions`); the transcripts themselves stand in `table`, the input's.
+
+    states: how many input rows have each status, the most frequent first.
+    """
 
     table: Path
     genes: list[str]
     cell_ids: list[str]
     by_row: Buckets
     by_cell: Buckets
+    states: dict[str, int]
 
     def rows(self) -> Iterator[Rows]:
         start = 0
@@ -56,13 +59,6 @@ class Results:
             count = min(CELLS_AT_ONCE, len(self.cell_ids) - first)
             if found:
                 yield Block(first, count, xy=found["xy"], gene=found["gene"], cell=found["cell"] - np.int32(first))
-
-    def count_states(self) -> dict[str, int]:
-        """Input rows by status, the most frequent first."""
-        counts = Counter[str]()
-        for rows in self.rows():
-            counts.update(dict(zip(*np.unique(rows.status, return_counts=True), strict=True)))
-        return {str(name): int(count) for name, count in counts.most_common()}
 
     def deal_to_cells(self) -> None:
         """Fill `by_cell` from `by_row`, in input order."""
