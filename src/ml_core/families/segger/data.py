@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
+import mmap
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from ml_core.families.segger.geometry import Polygons
 
 SPLITS = ("train", "validation", "test")
 FULL = "full"
+ROWS_AT_ONCE = 1 << 20  # transcripts that are held at a time where each is by itself
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,19 @@ class Graph:
     def held_out(self, view: str) -> np.ndarray:
         """[n] bool: nuclear transcripts outside a shrunken nucleus, whose nucleus is known and hidden."""
         return (self.nucleus >= 0) & ~self.views[view].labelled
+
+    def release(self) -> None:
+        """Hand the memory of what was read so far back; see `release`."""
+        release(*vars(self).values(), *(each for view in self.views.values() for each in vars(view).values()))
+
+
+def release(*arrays: object) -> None:
+    """Hand the pages of those that are memory-mapped back to the system, whose cache keeps them: they can be read, or
+    go on being written to their files, at any time.
+    """
+    for array in arrays:
+        if isinstance(array, np.memmap) and isinstance(pages := array.base, mmap.mmap):
+            pages.madvise(mmap.MADV_DONTNEED)
 
 
 @dataclass(frozen=True)
@@ -130,6 +148,58 @@ def save_arrays(directory: Path, **arrays: np.ndarray) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     for name, array in arrays.items():
         np.save(directory / f"{name}.npy", np.ascontiguousarray(array))
+
+
+def room_for(
+    shape: tuple[int, ...], dtype: npt.DTypeLike, *, directory: Path | None = None, name: str = ""
+) -> np.ndarray:
+    """Zeros, in memory or in the file `name` of a directory."""
+    if directory is None or 0 in shape:
+        return np.zeros(shape, dtype)
+    return np.lib.format.open_memmap(directory / f"{name}.npy", mode="w+", dtype=dtype, shape=shape)
+
+
+@dataclass(frozen=True)
+class ArrayFile:
+    """A .npy file that is written and read in pieces, so that it is never held: rows start at byte `offset`."""
+
+    path: Path
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    offset: int
+
+    @classmethod
+    def create(cls, path: Path, *, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Self:
+        """A file of zeros, byte for byte as numpy would save it."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+        return cls(path, shape, array.dtype, array.offset)
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """A file that is there."""
+        array = np.load(path, mmap_mode="r")
+        return cls(path, array.shape, array.dtype, array.offset)
+
+    def write(self, start: int, values: np.ndarray) -> None:
+        """Put `values` [r, ...] into the rows from `start` on."""
+        assert values.dtype == self.dtype, f"{self.path.name} holds {self.dtype}, not {values.dtype}"
+        with self.path.open("r+b") as file:
+            file.seek(self.offset + start * self._row)
+            file.write(np.ascontiguousarray(values).data)
+
+    def read(self, rows: slice) -> np.ndarray:
+        """The rows [r, ...], as an array of their own."""
+        count = max(rows.stop - rows.start, 0)
+        with self.path.open("rb") as file:
+            file.seek(self.offset + rows.start * self._row)
+            values = np.fromfile(file, self.dtype, count * self._row // self.dtype.itemsize)
+        return values.reshape(count, *self.shape[1:])
+
+    @property
+    def _row(self) -> int:
+        """Bytes of one row."""
+        return self.dtype.itemsize * math.prod(self.shape[1:])
 
 
 def _arrays(directory: Path, names: tuple[str, ...], *, prefix: str = "") -> dict[str, np.ndarray]:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, wraps
 
 import numpy as np
 import shapely
 
+AT_ONCE = 50_000  # polygons that are measured together, which bounds memory
 FEATURES = ("log_area_um2", "convexity", "elongation", "circularity", "density_per_um2")
 SMALLEST_AREA_UM2 = 0.01  # hulls of collinear points have no area; their features stay finite
+
+
+def _by_parts(measure: Callable[[Polygons], np.ndarray]) -> cached_property[np.ndarray]:
+    """A property [m, ...] of each polygon by itself, measured part by part where there are very many polygons."""
+
+    @wraps(measure)
+    def whole(self: Polygons) -> np.ndarray:
+        return measure(self) if len(self) <= AT_ONCE else np.concatenate([measure(part) for part in self.parts()])
+
+    return cached_property(whole)
 
 
 @dataclass(frozen=True)
@@ -45,7 +57,7 @@ class Polygons:
         least, greatest = (extreme.reduceat(self.xy, self.offsets[:-1]) for extreme in (np.minimum, np.maximum))
         return np.hstack([least, greatest]).astype(np.float64)
 
-    @cached_property
+    @_by_parts
     def centroids(self) -> np.ndarray:
         """[m, 2] um, float64; the mean of the vertices where a ring has no area."""
         centre = self._sums(self.xy) / np.diff(self.offsets)[:, None]
@@ -54,17 +66,17 @@ class Polygons:
         shift = self._sums((a + b) * cross[:, None]) / (3 * np.where(area2 == 0, 1, area2))[:, None]
         return centre + np.where(np.abs(area2)[:, None] > 2 * SMALLEST_AREA_UM2, shift, 0)
 
-    @cached_property
+    @_by_parts
     def areas(self) -> np.ndarray:
         """[m] um2."""
         return np.abs(self._sums(self._edges_around(self.centroids)[2])) / 2
 
-    @cached_property
+    @_by_parts
     def perimeters(self) -> np.ndarray:
         """[m] um."""
         return self._sums(np.hypot(*(self.xy[self.following] - self.xy).T))
 
-    @cached_property
+    @_by_parts
     def elongations(self) -> np.ndarray:
         """[m] long axis / short axis (>= 1) of the ellipse with the polygon's second moments, at most 100."""
         a, b, cross = self._edges_around(self.centroids)
@@ -76,18 +88,18 @@ class Polygons:
         mean, half = np.abs(second.sum(1)) / 2, np.hypot((second[:, 0] - second[:, 1]) / 2, mixed)
         return np.sqrt((mean + half + 1e-12) / np.maximum(mean - half, (mean + half + 1e-12) / 1e4))
 
+    def parts(self) -> Iterator[Polygons]:
+        """These polygons, at most AT_ONCE at a time."""
+        for first in range(0, len(self), AT_ONCE):
+            offsets = self.offsets[first : first + AT_ONCE + 1]
+            yield Polygons(self.xy[offsets[0] : offsets[-1]], offsets - offsets[0])
+
     def take(self, index: np.ndarray) -> Polygons:
         """The polygons of an index array, in its order."""
         sizes = np.diff(self.offsets)[index]
         offsets = np.concatenate([[0], np.cumsum(sizes)])
         rows = np.arange(offsets[-1]) + np.repeat(self.offsets[index] - offsets[:-1], sizes)
         return Polygons(self.xy[rows], offsets)
-
-    def joined_with(self, others: Polygons) -> Polygons:
-        """These polygons, then the others."""
-        return Polygons(
-            np.concatenate([self.xy, others.xy]), np.concatenate([self.offsets, self.offsets[-1] + others.offsets[1:]])
-        )
 
     def to_shapely(self) -> np.ndarray:
         """[m] shapely geometries; degenerate rings become lines or points."""
@@ -123,11 +135,21 @@ def convex_hulls(points: np.ndarray, *, group: np.ndarray, groups: int) -> Polyg
     rows = rows[np.argsort(group[rows], kind="stable")]
     if groups == 0:
         return Polygons(np.zeros((0, 2), np.float32), np.zeros(1, np.int64))
-    assert np.all(np.bincount(group[rows], minlength=groups)), "a group without points has no hull"
-    hulls = shapely.convex_hull(
-        shapely.multipoints(shapely.points(points[rows].astype(np.float64)), indices=group[rows])
-    )
-    return from_shapely(hulls)
+    sizes = np.bincount(group[rows], minlength=groups)
+    assert np.all(sizes), "a group without points has no hull"
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    hulls = []
+    for first in range(0, groups, AT_ONCE):
+        mine = rows[starts[first] : starts[min(first + AT_ONCE, groups)]]
+        clouds = shapely.multipoints(shapely.points(points[mine].astype(np.float64)), indices=group[mine] - first)
+        hulls.append(from_shapely(shapely.convex_hull(clouds)))
+    return joined(hulls)
+
+
+def joined(parts: Sequence[Polygons]) -> Polygons:
+    """The polygons of all parts, in order."""
+    sizes = np.concatenate([np.diff(part.offsets) for part in parts])
+    return Polygons(np.concatenate([part.xy for part in parts]), np.concatenate([[0], np.cumsum(sizes)]))
 
 
 def from_shapely(shapes: np.ndarray) -> Polygons:
@@ -142,11 +164,15 @@ def from_shapely(shapes: np.ndarray) -> Polygons:
 def shape_features(polygons: Polygons, *, transcripts: np.ndarray) -> np.ndarray:
     """The features named in `FEATURES` of each polygon that holds `transcripts` [m] transcripts -> [m, 5] float32."""
     area = np.maximum(polygons.areas, SMALLEST_AREA_UM2)
-    hull = convex_hulls(polygons.xy, group=polygons.owner, groups=len(polygons))
-    convexity = np.minimum(area / np.maximum(hull.areas, SMALLEST_AREA_UM2), 1)
+    hull = np.concatenate([_hull_areas(part) for part in polygons.parts()]) if len(polygons) else area
+    convexity = np.minimum(area / np.maximum(hull, SMALLEST_AREA_UM2), 1)
     circularity = np.minimum(4 * np.pi * area / np.maximum(polygons.perimeters, 1e-6) ** 2, 1)
     columns = [np.log(area), convexity, polygons.elongations, circularity, transcripts / area]
     return np.stack(columns, axis=1).astype(np.float32)
+
+
+def _hull_areas(polygons: Polygons) -> np.ndarray:
+    return convex_hulls(polygons.xy, group=polygons.owner, groups=len(polygons)).areas
 
 
 def inner_share(points: np.ndarray, *, group: np.ndarray, groups: int, share: float, min_points: int) -> np.ndarray:

@@ -7,50 +7,35 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 from scipy.spatial import cKDTree
 
-from ml_core.families.segger.data import FULL, Graph, View, load_graph, save_arrays
-from ml_core.families.segger.geometry import Polygons, convex_hulls, inner_share, shape_features
-from ml_core.families.segger.nearest import nearest_polygons
+from ml_core.families.segger.chunks import Chunks
+from ml_core.families.segger.data import FULL, ROWS_AT_ONCE, ArrayFile, Graph, View, load_graph, save_arrays
+from ml_core.families.segger.geometry import Polygons, convex_hulls, inner_share, joined, shape_features
+from ml_core.families.segger.nearest import nearest_by_chunk
 from ml_core.families.segger.settings import GraphSettings
-from ml_core.families.segger.strips import Strips
-from ml_core.families.segger.transcripts import KEPT
+from ml_core.families.segger.sorting import sort_transcripts
+from ml_core.families.segger.strips import strips_within
 from ml_core.running import StageRun
 from ml_core.summary import Summary
 
-ROWS_AT_ONCE = 500_000  # bounds the memory of the neighbour search: scipy returns float64 and int64
+QUERIES_AT_ONCE = 500_000  # bounds the memory of the neighbour search: scipy returns float64 and int64
 
 
 def build(run: StageRun) -> Summary:
     """Sort the kept transcripts, connect them, and find the candidates of each in every view."""
     settings: GraphSettings = run.settings
     source = run.inputs["transcripts"]
-    table = pq.read_table(
-        source.path("transcripts.parquet"), columns=["x_um", "y_um", "z_um", "gene", "status", "nucleus"]
-    )
-    column = {name: table[name].to_numpy() for name in table.column_names}
     nuclei = Polygons(np.load(source.path("nuclei_xy.npy")), np.load(source.path("nuclei_offsets.npy")))
 
     started, cpu_started = time.perf_counter(), time.process_time()
-    kept = np.flatnonzero(column["status"] == KEPT)
-    points = np.stack([column["x_um"][kept], column["y_um"][kept]], axis=1)
-    strips = Strips.of(points)
-    rows = kept[strips.order]
-    xy, nucleus, strips = points[strips.order], column["nucleus"][rows], strips.as_sorted()
-    around = nearest_neighbours(
-        xy, k=max(settings.k_tx, settings.k_context), max_distance_um=settings.dist_tx_um, workers=settings.workers
-    )
-    neighbours, around = around[:, : settings.k_tx], around[:, : settings.k_context]
-    arrays = {"rows": rows, "xy": xy, "z": column["z_um"][rows], "gene": column["gene"][rows]}
-    save_arrays(run.directory, **arrays, nucleus=nucleus, neighbours=neighbours, around=around)
+    chunks = sort_transcripts(source.path("transcripts.parquet"), run.directory, most=settings.chunk_transcripts)
+    xy, nucleus = (np.load(run.directory / f"{name}.npy", mmap_mode="r") for name in ("xy", "nucleus"))
+    _save_neighbours(run.directory, chunks=chunks, settings=settings)
 
     def save_view(name: str, *, polygons: Polygons, labelled: np.ndarray) -> None:
-        found = nearest_polygons(
-            xy, polygons=polygons, k=settings.k_bd, max_distance_um=settings.dist_bd_um, strips=strips
-        )
         counts = np.bincount(nucleus[labelled], minlength=len(polygons))
-        _save_view(run.directory / "views" / name, polygons, found=found, labelled=labelled, counts=counts)
+        _save_view(run.directory, name, polygons, chunks=chunks, labelled=labelled, counts=counts, settings=settings)
 
     save_view(FULL, polygons=nuclei, labelled=nucleus >= 0)
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
@@ -63,21 +48,62 @@ def build(run: StageRun) -> Summary:
     return _summary(run.directory, seconds=seconds, cpu_seconds=cpu_seconds)
 
 
-def nearest_neighbours(xy: np.ndarray, *, k: int, max_distance_um: float, workers: int) -> np.ndarray:
-    """The `k` nearest other points within the distance -> [n, k] int32, nearest first, -1 padded.
+def _save_neighbours(directory: Path, *, chunks: Chunks, settings: GraphSettings) -> None:
+    n, most = int(chunks.starts[-1]), max(settings.k_tx, settings.k_context)
+    near = ArrayFile.create(directory / "neighbours.npy", shape=(n, settings.k_tx), dtype=np.int32)
+    around = ArrayFile.create(directory / "around.npy", shape=(n, settings.k_context), dtype=np.int32)
+    places, halo_strips = ArrayFile.of(directory / "xy.npy"), strips_within(settings.dist_tx_um)
+    for chunk in range(len(chunks)):
+        owned, seen = chunks.rows(chunk), chunks.rows(chunk, halo_strips=halo_strips)
+        found = nearest_neighbours(
+            places.read(seen),
+            k=most,
+            max_distance_um=settings.dist_tx_um,
+            workers=settings.workers,
+            of=slice(owned.start - seen.start, owned.stop - seen.start),
+        )
+        found = np.where(found >= 0, found + np.int32(seen.start), found)
+        near.write(owned.start, found[:, : settings.k_tx])
+        around.write(owned.start, found[:, : settings.k_context])
 
-    Several points at one place are neighbours of each other, never of themselves. xy [n, 2] um.
+
+def nearest_neighbours(
+    xy: np.ndarray, *, k: int, max_distance_um: float, workers: int, of: slice = slice(None)
+) -> np.ndarray:
+    """The `k` nearest other points within the distance -> [r, k] int32, nearest first, then by index; -1 padded.
+
+    Several points at one place are neighbours of each other, never of themselves. xy [n, 2] um; `of`: the r points
+    whose neighbours are asked for, all by default.
     """
     points = xy.astype(np.float64)
     tree = cKDTree(points, leafsize=8)
     limit = np.nextafter(max_distance_um, np.inf)  # scipy's bound excludes the bound itself
-    found = np.empty((len(points), k), np.int32)
-    for first in range(0, len(points), ROWS_AT_ONCE):
-        part = points[first : first + ROWS_AT_ONCE]
-        # keyword arguments: the third positional one is eps, an approximation
-        _, index = tree.query(part, k=k + 1, distance_upper_bound=limit, workers=workers)
-        found[first : first + len(part)] = _without_self(index, own=np.arange(first, first + len(part)))
-    return np.where(found == len(points), -1, found)
+    start, stop, _ = of.indices(len(points))
+    found = np.empty((stop - start, k), np.int32)
+    for first in range(start, stop, QUERIES_AT_ONCE):
+        own = np.arange(first, min(first + QUERIES_AT_ONCE, stop))
+        # itself, k others, and one more to see a tie; by keywords: the third positional one is eps, an approximation
+        distance, index = tree.query(points[own], k=k + 2, distance_upper_bound=limit, workers=workers)
+        _order_ties(index, distance, points=points, own=own, tree=tree)
+        index = index[:, : k + 1]
+        found[own - start] = _without_self(index, own=own)
+    return np.where(found == len(points), np.int32(-1), found)
+
+
+def _order_ties(index: np.ndarray, distance: np.ndarray, *, points: np.ndarray, own: np.ndarray, tree: cKDTree) -> None:
+    """Put equally far points into the order of their index, in place: a tree's own order is that of its cuts.
+
+    index and distance [r, k + 2]; where the last two are equally far, all that are so far compete.
+    """
+    tied = (distance[:, 1:] == distance[:, :-1]) & np.isfinite(distance[:, 1:])
+    rows = np.flatnonzero(tied.any(axis=1))
+    order = np.lexsort((index[rows], distance[rows]), axis=1)
+    index[rows] = np.take_along_axis(index[rows], order, axis=1)
+    for row in np.flatnonzero(tied[:, -1]):
+        place = points[own[row]]
+        near = np.array(tree.query_ball_point(place, np.nextafter(distance[row, -1], np.inf)))
+        away = ((points[near] - place) ** 2).sum(axis=1)
+        index[row] = near[np.lexsort((near, away))][: index.shape[1]]
 
 
 def _without_self(index: np.ndarray, *, own: np.ndarray) -> np.ndarray:
@@ -104,25 +130,33 @@ def shrink(
     hulls = convex_hulls(xy, group=np.where(labelled, place[nucleus], -1), groups=len(shrunk))
     choice = np.arange(m)
     choice[shrunk] = m + np.arange(len(shrunk))
-    return labelled, nuclei.joined_with(hulls).take(choice)
+    return labelled, joined([nuclei, hulls]).take(choice)
 
 
 def _save_view(
     directory: Path,
+    name: str,
     polygons: Polygons,
     *,
-    found: tuple[np.ndarray, np.ndarray],
+    chunks: Chunks,
     labelled: np.ndarray,
     counts: np.ndarray,
+    settings: GraphSettings,
 ) -> None:
+    folder, shape = directory / "views" / name, (int(chunks.starts[-1]), settings.k_bd)
+    candidates = ArrayFile.create(folder / "candidates.npy", shape=shape, dtype=np.int32)
+    distance = ArrayFile.create(folder / "distance.npy", shape=shape, dtype=np.float32)
+    places = ArrayFile.of(directory / "xy.npy")
+    found = nearest_by_chunk(chunks, places, polygons=polygons, k=settings.k_bd, max_distance_um=settings.dist_bd_um)
+    for chunk, (index, away) in enumerate(found):
+        candidates.write(chunks.rows(chunk).start, index)
+        distance.write(chunks.rows(chunk).start, away)
     save_arrays(
-        directory,
+        folder,
         polygon_xy=polygons.xy,
         polygon_offsets=polygons.offsets,
         features=shape_features(polygons, transcripts=counts),
         centroids=polygons.centroids.astype(np.float32),
-        candidates=found[0],
-        distance=found[1],
         labelled=labelled,
     )
 
@@ -130,16 +164,16 @@ def _save_view(
 def _summary(directory: Path, *, seconds: float, cpu_seconds: float) -> Summary:
     graph = load_graph(directory)
     full, n = graph.views[FULL], len(graph.rows)
-    per_transcript = float((graph.neighbours >= 0).sum(axis=1).mean())
-    reached = float((full.candidates[:, 0] >= 0).mean())
+    edges, candidates = (_count_there(array) for array in (graph.neighbours, full.candidates))
+    per_transcript, reached = edges / n, _count_there(full.candidates[:, 0]) / n
     summary = Summary(
         headline=f"{n:,} transcripts with {per_transcript:.1f} neighbours each, {reached:.1%} of them near one of "
         f"{len(full.polygons):,} nuclei.",
         numbers={
             "graph.transcripts": n,
             "graph.nuclei": len(full.polygons),
-            "graph.tx_tx_edges": int((graph.neighbours >= 0).sum()),
-            "graph.tx_bd_candidates": int((full.candidates >= 0).sum()),
+            "graph.tx_tx_edges": edges,
+            "graph.tx_bd_candidates": candidates,
             "graph.share_with_candidates": reached,
             "graph.seconds": seconds,
             "graph.cpu_seconds": cpu_seconds,
@@ -150,6 +184,12 @@ def _summary(directory: Path, *, seconds: float, cpu_seconds: float) -> Summary:
     )
     summary.check("candidates", reached > 0.5, f"{reached:.1%} of the transcripts have a candidate nucleus")
     return summary
+
+
+def _count_there(index: np.ndarray) -> int:
+    """Entries that are not the -1 of "none", counted piece by piece."""
+    starts = range(0, len(index), ROWS_AT_ONCE)
+    return sum(int(np.count_nonzero(index[start : start + ROWS_AT_ONCE] >= 0)) for start in starts)
 
 
 def _view_row(graph: Graph, view: View) -> dict[str, float | str | None]:

@@ -2,42 +2,92 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
+from ml_core.families.segger.chunks import Chunks
+from ml_core.families.segger.data import ArrayFile
 from ml_core.families.segger.geometry import Polygons
-from ml_core.families.segger.strips import Strips
+from ml_core.families.segger.strips import Strips, strips_of_boxes
 
 ON_THE_BOUNDARY_UM = 1e-6  # nearer than this counts as inside: the vertices of a hull lie in the hull
 INSIDE = np.float32(1e-30)  # inside, polygons are ordered by INSIDE x distance to the centroid: below any real distance
 
 
-def nearest_polygons(
-    points: np.ndarray, *, polygons: Polygons, k: int, max_distance_um: float, strips: Strips | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+Found = tuple[np.ndarray, np.ndarray]
+
+
+def nearest_polygons(points: np.ndarray, *, polygons: Polygons, k: int, max_distance_um: float) -> Found:
     """The `k` polygons nearest to each point, at most `max_distance_um` away; the distance inside a polygon is 0.
 
-    Sorted by distance; among polygons that hold the point, by distance to the centroid; then by index. `strips` saves
-    the sort where the caller has sorted `points` already.
+    Sorted by distance; among polygons that hold the point, by distance to the centroid; then by index.
 
     **Shapes**: points [n, 2] um -> index [n, k] int32 (-1 where there is none), distance [n, k] float32 um (inf there).
     """
-    strips = strips or Strips.of(points)
-    best = np.full((k, len(points)), _packed(np.array([np.inf], np.float32), polygon=-1)[0])  # [k, n], sorted per point
+    strips = Strips.of(points)
+    best = _none_yet(k, len(points))
+    _insert(best, polygons, numbers=np.arange(len(polygons)), strips=strips, max_distance_um=max_distance_um)
+    return _unpacked(best.T[strips.inverse])
+
+
+def nearest_by_chunk(
+    chunks: Chunks, places: ArrayFile, *, polygons: Polygons, k: int, max_distance_um: float
+) -> Iterator[Found]:
+    """The same for sorted points [n, 2] um on disk, for one chunk after the other.
+
+    Each polygon is measured once, with the chunk in which its reach begins, against all the points in its reach: what
+    it is to points of later chunks is carried over to them. Hence the result is that of all points at once, to the bit.
+    """
+    reach = strips_of_boxes(_reach(polygons, max_distance_um), left_um=chunks.left_um).clip(0)
+    chunk_of = np.searchsorted(chunks.borders, reach[:, 0], side="right") - 1
+    carried = _none_yet(k, 0)
+    for chunk in range(len(chunks)):
+        mine = np.flatnonzero(chunk_of == chunk)
+        first, end = int(chunks.borders[chunk]), int(chunks.borders[chunk + 1])
+        window_end = min(max(end, int(reach[mine, 1].max(initial=0)) + 1), len(chunks.starts) - 1)
+        window, owned = chunks.rows_between(first, window_end), chunks.rows(chunk)
+        strips = chunks.strips(first, window_end, xy=places.read(window))
+        best = _none_yet(k, max(window.stop - window.start, carried.shape[1]))
+        best[:, : carried.shape[1]] = carried
+        _insert(best, polygons.take(mine), numbers=mine, strips=strips, max_distance_um=max_distance_um)
+        yield _unpacked(best[:, : owned.stop - owned.start].T)
+        carried = best[:, owned.stop - owned.start :]
+
+
+def _insert(
+    best: np.ndarray, polygons: Polygons, *, numbers: np.ndarray, strips: Strips, max_distance_um: float
+) -> None:
+    """Put each polygon into the slots [k, n] (packed, sorted) of the points that it is among the nearest of.
+
+    numbers [m]: what the polygons are called in the slots.
+    """
     edges, limit = Edges.of(polygons), max(max_distance_um, ON_THE_BOUNDARY_UM)
-    margin = np.array([-max_distance_um, -max_distance_um, max_distance_um, max_distance_um])
-    for polygon, places in enumerate(strips.boxes(polygons.boxes + margin)):
+    for polygon, places in enumerate(strips.boxes(_reach(polygons, max_distance_um))):
         key = edges.order_key(polygon, x=strips.x[places], y=strips.y[places])
-        new = _packed(key, polygon=polygon)
+        new = _packed(key, polygon=int(numbers[polygon]))
         worth = np.flatnonzero((key <= limit) & (new < best[-1, places]))
         places, new = places[worth], new[worth]
         for slot in best:  # insertion into k sorted slots
             old = slot[places]
             slot[places] = np.minimum(old, new)
             new = np.maximum(old, new)
-    best = best.T[strips.inverse]
+
+
+def _reach(polygons: Polygons, max_distance_um: float) -> np.ndarray:
+    """[m, 4] um boxes around all points that can be near enough."""
+    return polygons.boxes + np.array([-max_distance_um, -max_distance_um, max_distance_um, max_distance_um])
+
+
+def _none_yet(k: int, points: int) -> np.ndarray:
+    """Empty slots [k, points]."""
+    return np.full((k, points), _packed(np.array([np.inf], np.float32), polygon=-1)[0])
+
+
+def _unpacked(best: np.ndarray) -> Found:
+    """Polygon and distance, each [n, k], from slots [n, k]."""
     index = best.astype(np.int32)  # the low half
     distance = (best >> 32).astype(np.int32).view(np.float32)
     return index, np.where(distance < ON_THE_BOUNDARY_UM, np.float32(0), distance)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -27,8 +28,8 @@ def copy_reference(path: Path, target: Path, *, genes: list[str]) -> int:
         )
     columns = read_columns(path, required=(CELL_TYPE, *shared), text=(CELL_TYPE,))
     table = {
-        CELL_TYPE: columns.table[CELL_TYPE],
-        **{gene: pa.array(columns.numbers(gene).astype("float32")) for gene in shared},
+        CELL_TYPE: columns.column(CELL_TYPE),
+        **{gene: pa.array(columns.numbers(gene, np.float32)) for gene in shared},
     }
     pq.write_table(pa.table(table), target, compression="zstd")
     return len(shared)

@@ -16,8 +16,8 @@ from ml_core.families.segger.baselines import best_candidate
 from ml_core.families.segger.biology import type_means
 from ml_core.families.segger.data import FULL, SPLITS, Graph, Splits, load_graph, load_splits
 from ml_core.families.segger.evaluate import MODEL, PLAUSIBLE, Assignment, PlausibleAssignment, Ring
+from ml_core.families.segger.pooling import profiles_of
 from ml_core.families.segger.predict import sample_tiles
-from ml_core.families.segger.samples import profiles_of
 from ml_core.families.segger.scoring import score_tiles
 from ml_core.families.segger.settings import ReportSettings
 from ml_core.families.segger.task import SeggerTask

@@ -18,49 +18,13 @@ import numpy as np
 import torch
 
 from ml_core.families.segger import pairs
-from ml_core.families.segger.data import FULL, SPLITS, Graph, Splits, Tiles
-from ml_core.families.segger.expression import Profiles, nuclear_counts
+from ml_core.families.segger.data import FULL, Graph, Splits, Tiles
+from ml_core.families.segger.expression import Profiles
 from ml_core.families.segger.gather import Tile, gather
 from ml_core.families.segger.negatives import Negatives
-from ml_core.families.segger.stray import surroundings
 
 Batch = dict[str, torch.Tensor]
 Arrays = dict[str, np.ndarray]
-
-
-def profiles_of(
-    graph: Graph,
-    *,
-    view: str,
-    neighbours: int,
-    prior: float,
-    components: int,
-    stray_share: float,
-    stray_um: float,
-    splits: Splits | None = None,
-) -> Profiles:
-    """Profiles of the view's nuclei from its labelled transcripts, less the stray RNA of their surroundings.
-
-    With `splits` only nuclei of the training blocks are pooled, and of each only the transcripts in its own split, as
-    of its surroundings: a nucleus on the border has some in another. Surroundings are transcripts in no nucleus, so
-    that the held-out ones of a shrunken view are not among them.
-    """
-    seen, gene = graph.views[view], np.asarray(graph.gene)
-    labelled, bank, loose = np.asarray(seen.labelled), None, np.asarray(graph.nucleus) < 0
-    parts = [(loose, np.ones(len(seen.polygons), bool))]
-    if splits is not None:
-        bank = splits.nucleus == SPLITS.index("train")
-        labelled = labelled & (splits.transcript == splits.nucleus[graph.nucleus])
-        parts = [(loose & (splits.transcript == i), splits.nucleus == i) for i in range(len(SPLITS))]
-    around = np.zeros((len(seen.polygons), len(graph.genes)), np.float32)
-    for there, nuclei in parts:
-        around[nuclei] = surroundings(
-            graph.xy, gene, loose=there, centroids=seen.centroids[nuclei], radius_um=stray_um, genes=len(graph.genes)
-        )
-    size = {"nuclei": len(seen.polygons), "genes": len(graph.genes)}
-    counts = nuclear_counts(graph.nucleus, gene, labelled=labelled, **size)
-    pooling = {"neighbours": neighbours, "prior": prior, "components": components, "bank": bank}
-    return Profiles.of(counts, **pooling, around=around, stray_share=stray_share)
 
 
 class TileSamples:
@@ -106,6 +70,12 @@ class TileSamples:
 
     def __len__(self) -> int:
         return len(self.chosen) * (self.folds * len(self.views) if self.folds else 1)
+
+    def release(self) -> None:
+        """Hand the memory of what was read so far of graph and profiles back, where they are on disk."""
+        self.graph.release()
+        for profiles in self.profiles.values():
+            profiles.release()
 
     def fetch(self, indices: np.ndarray, *, seed: int, epoch: int) -> Batch:
         """The tiles side by side in one graph: transcript and nucleus indices are those within the batch.
@@ -185,8 +155,8 @@ class TileSamples:
         gene = tile.gene[judged]
         nuclear = tile.nuclear[judged][:, None, None]
         told = pairs.context(
-            profiles.ratio,
-            in_sample,
+            profiles.ratio_in(tile.nuclei),
+            nuclei,
             tile.gene,
             circles=circles,
             candidates=candidates.shape[1],

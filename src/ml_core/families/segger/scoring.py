@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 
+from ml_core.families.segger.data import ROWS_AT_ONCE, release, room_for
 from ml_core.families.segger.samples import TileSamples
 from ml_core.families.segger.task import SeggerTask
+
+RELEASE_EVERY = 64  # batches
 
 
 @dataclass(frozen=True)
@@ -50,14 +54,46 @@ def score_tiles(
     task: SeggerTask, samples: TileSamples, *, at_once: int = 2, progress: Callable[..., Iterable[int]] | None = None
 ) -> Scores:
     """Judge every transcript once: its gene is hidden from the network while it is judged. Uses the CPU."""
-    parts: list[dict[str, np.ndarray]] = []
+    parts = list(score_batches(task, samples, at_once=at_once, progress=progress))
+    transcript, chance, fit = (np.concatenate(values) for values in zip(*parts, strict=True))
+    order = np.argsort(transcript, kind="stable")
+    return Scores(transcript[order], chance[order], fit[order])
+
+
+def score_batches(
+    task: SeggerTask, samples: TileSamples, *, at_once: int = 2, progress: Callable[..., Iterable[int]] | None = None
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """transcript [r], chance [r, c] and fit [r, c] (as in `Scores`) of `at_once` tiles after the other."""
     starts: Iterable[int] = range(0, len(samples), at_once)
     task.model.eval()
-    with torch.no_grad():
-        for start in starts if progress is None else progress(starts, what="scoring tiles"):
-            indices = np.arange(start, min(start + at_once, len(samples)))
-            parts.append(task.predictions(samples.fetch(indices, seed=0, epoch=0)))
-    pooled = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    order = np.argsort(pooled["transcript"], kind="stable")
-    fit = np.where(pooled["there"], pooled["fit"], -np.inf)[order]
-    return Scores(pooled["transcript"][order], pooled["chance"][order], fit)
+    for start in starts if progress is None else progress(starts, what="scoring tiles"):
+        indices = np.arange(start, min(start + at_once, len(samples)))
+        with torch.no_grad():
+            found = task.predictions(samples.fetch(indices, seed=0, epoch=0))
+        yield found["transcript"], found["chance"], np.where(found["there"], found["fit"], np.float32(-np.inf))
+
+
+def save_scores(
+    directory: Path,
+    batches: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    *,
+    shape: tuple[int, int],
+    between: Callable[[], None],
+) -> int:
+    """Write chance.npy and fit.npy [n, c] as the batches come, 0 and -inf where nothing was judged.
+
+    Returns how many values are not finite that should be. `between` is called every now and then.
+    """
+    directory.mkdir()
+    chance, fit = (room_for(shape, np.float32, directory=directory, name=name) for name in ("chance", "fit"))
+    for start in range(0, len(fit), ROWS_AT_ONCE):
+        fit[start : start + ROWS_AT_ONCE] = -np.inf
+    bad = 0
+    for number, (transcript, of_each, how_well) in enumerate(batches):
+        scores = Scores(transcript, of_each, how_well)
+        bad += int((~np.isfinite(scores.chance)).sum() + (~np.isfinite(scores.evidence)).sum())
+        chance[transcript], fit[transcript] = of_each, how_well
+        if number % RELEASE_EVERY == 0:
+            release(chance, fit)
+            between()
+    return bad

@@ -71,7 +71,10 @@ class RawSettings(Settings):
     preset: Literal["easy", "hard"] = setting(
         "easy", description="simulated: round and apart, or crowded and irregular cells"
     )
-    cells: int = setting(200, description="simulated: number of cells", ge=4)
+    cells: int = setting(200, description="simulated: number of cells, of each field", ge=4)
+    fields: int = setting(
+        1, description="simulated: independent fields side by side, each with `cells` cells; many make a slide", ge=1
+    )
     genes: int = setting(100, description="simulated: number of genes in the panel", ge=4)
     cell_types: int = setting(6, description="simulated: number of cell types", ge=2)
     transcripts_per_cell: float = setting(60.0, description="simulated: mean number of transcripts of a cell", gt=0)
@@ -110,6 +113,12 @@ class GraphSettings(Settings):
     )
     min_transcripts_to_shrink: int = setting(12, description="Nuclei with fewer transcripts keep their full hull", ge=6)
     workers: int = setting(-1, description="Threads of the neighbour search; -1: one per core", affects_result=False)
+    chunk_transcripts: int = setting(
+        2_000_000,
+        description="Transcripts that are sorted and connected together: bounds the memory of large samples",
+        ge=1,
+        affects_result=False,
+    )
 
     @pydantic.field_validator("shrunken_shares")
     @classmethod
@@ -193,6 +202,11 @@ class ModelSettings(TrainingSettings):
     profile_prior: float = setting(
         10.0, description="Weight of the sample's own profile in each", unit="transcripts", gt=0
     )
+    profile_bank: int = setting(
+        50_000,
+        description="Nuclei among which those most like one are sought; of more so many are taken, at even steps",
+        ge=2,
+    )
     profile_components: int = setting(15, description="Components of the SVD in which similar nuclei are sought", ge=1)
     stray_share: float = setting(
         0.25, description="Share of a nucleus' transcripts taken for stray RNA of its surroundings", ge=0, lt=1
@@ -261,6 +275,12 @@ class PredictionsSettings(Settings):
         ge=2,
     )
     folds: int = setting(3, description="Passes in which each transcript hides its gene once", ge=2)
+    chunk_transcripts: int = setting(
+        1_000_000,
+        description="Transcripts that are cut and gathered together: bounds the memory of large samples",
+        ge=1,
+        affects_result=False,
+    )
     polygons: Literal["none", "geojson", "geoparquet", "both"] = setting(
         "geojson", description="Cell polygons to export"
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -46,47 +48,83 @@ class Molecules:
     cell: np.ndarray
 
 
+FILES = {
+    "transcripts": "transcripts.parquet",
+    "nucleus_boundaries": "nucleus_boundaries.parquet",
+    "reference": "reference.csv",
+    "truth": "truth.parquet",
+    "true_cells": "true_cells.parquet",
+    "true_cell_boundaries": "true_cell_boundaries.parquet",
+}
+
+
 def simulate(directory: Path, *, settings: RawSettings) -> dict[str, str]:
     """Write the bundle; returns canonical name -> file. The same settings give the same bytes.
 
     Files: transcripts.parquet, nucleus_boundaries.parquet, reference.csv, and the truth: truth.parquet (transcript_id,
     cell), true_cells.parquet (cell, cell_id, cell_type), true_cell_boundaries.parquet.
+
+    Several fields lie side by side and share the panel and the cell types, and nothing else: each has its own seed,
+    [seed, number], and RNA of one field neither drifts nor is assigned into the next. Memory is that of one field.
     """
     rng = np.random.default_rng(settings.seed)
     preset = PRESETS[settings.preset]
     tissue = grow(preset, cells=settings.cells, rng=rng)
     profiles = type_profiles(preset, types=settings.cell_types, genes=settings.genes, rng=rng)
+    with Tables(directory) as tables:
+        _write_field(tables, tissue, profiles=profiles, number=0, first_transcript=0, settings=settings, rng=rng)
+        for number in range(1, settings.fields):
+            own = np.random.default_rng([settings.seed, number])
+            there = grow(preset, cells=settings.cells, rng=own).moved_by(_place_of(number, preset, settings=settings))
+            _write_field(
+                tables, there, profiles=profiles, number=number, first_transcript=tables.rows(FILES["transcripts"]),
+                settings=settings, rng=own,
+            )  # fmt: skip
+    reference_table(profiles, genes=gene_names(settings), rng=rng).to_csv(directory / FILES["reference"], index=False)
+    return dict(FILES)
+
+
+def gene_names(settings: RawSettings) -> list[str]:
+    return [f"GENE{number:04d}" for number in range(settings.genes)]
+
+
+def _place_of(number: int, preset: Preset, *, settings: RawSettings) -> np.ndarray:
+    """[2] um from field 0 to this one, in as many columns of fields as rows."""
+    row, column = divmod(number, int(np.ceil(np.sqrt(settings.fields))))
+    return np.array([column, row]) * preset.extent_um(settings.cells)
+
+
+def _write_field(
+    tables: Tables,
+    tissue: Tissue,
+    *,
+    profiles: np.ndarray,
+    number: int,
+    first_transcript: int,
+    settings: RawSettings,
+    rng: np.random.Generator,
+) -> None:
+    """Fill the tissue of field `number` with transcripts and write both."""
+    preset = PRESETS[settings.preset]
     cell_type = rng.integers(0, settings.cell_types, settings.cells)
     molecules = _shuffled(
         _molecules(tissue, preset=preset, profiles=profiles, cell_type=cell_type, settings=settings, rng=rng), rng=rng
     )
-
-    ids = [cell_name(number) for number in range(settings.cells)]
-    genes = [f"GENE{number:04d}" for number in range(settings.genes)]
+    cell = number * settings.cells + np.arange(settings.cells, dtype=np.int32)  # over all fields
+    ids = [cell_name(each) for each in cell.tolist()]
     nuclei = as_polygons(tissue.nuclei)
-    transcript_id = FIRST_TRANSCRIPT_ID + np.arange(len(molecules.cell), dtype=np.uint64)
-    _write(
-        directory / "transcripts.parquet",
-        _transcripts(molecules, nuclei, transcript_id=transcript_id, ids=ids, features=[*genes, *CONTROLS], rng=rng),
+    n, features = len(molecules.cell), [*gene_names(settings), *CONTROLS]
+    transcript_id = FIRST_TRANSCRIPT_ID + first_transcript + np.arange(n, dtype=np.uint64)
+    tables.add(
+        FILES["transcripts"],
+        _transcripts(molecules, nuclei, transcript_id=transcript_id, ids=ids, features=features, rng=rng),
     )
-    _write(directory / "nucleus_boundaries.parquet", _vertices(tissue.nuclei, ids=ids))
-    _write(directory / "true_cell_boundaries.parquet", _vertices(tissue.cells, ids=ids))
-    _write(directory / "truth.parquet", {"transcript_id": transcript_id, "cell": molecules.cell.astype(np.int32)})
-    cells = {
-        "cell": np.arange(settings.cells, dtype=np.int32),
-        "cell_id": ids,
-        "cell_type": [type_name(number) for number in cell_type.tolist()],
-    }
-    _write(directory / "true_cells.parquet", cells)
-    reference_table(profiles, genes=genes, rng=rng).to_csv(directory / "reference.csv", index=False)
-    return {
-        "transcripts": "transcripts.parquet",
-        "nucleus_boundaries": "nucleus_boundaries.parquet",
-        "reference": "reference.csv",
-        "truth": "truth.parquet",
-        "true_cells": "true_cells.parquet",
-        "true_cell_boundaries": "true_cell_boundaries.parquet",
-    }
+    tables.add(FILES["nucleus_boundaries"], _vertices(tissue.nuclei, ids=ids))
+    tables.add(FILES["true_cell_boundaries"], _vertices(tissue.cells, ids=ids))
+    true_cell = np.append(cell, np.int32(-1))[molecules.cell]
+    tables.add(FILES["truth"], {"transcript_id": transcript_id, "cell": true_cell})
+    cell_types = [type_name(each) for each in cell_type.tolist()]
+    tables.add(FILES["true_cells"], {"cell": cell, "cell_id": ids, "cell_type": cell_types})
 
 
 def type_profiles(preset: Preset, *, types: int, genes: int, rng: np.random.Generator) -> np.ndarray:
@@ -191,5 +229,29 @@ def _vertices(outlines: np.ndarray, *, ids: list[str]) -> dict[str, np.ndarray]:
     return {"cell_id": names, "vertex_x": closed[..., 0].ravel(), "vertex_y": closed[..., 1].ravel()}
 
 
-def _write(path: Path, columns: Mapping[str, Any]) -> None:
-    pq.write_table(pa.table({name: pa.array(values) for name, values in columns.items()}), path, compression="zstd")
+class Tables:
+    """Parquet files of a directory that take rows piece by piece; closed at the end of the `with` block."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory, self._files = directory, ExitStack()
+        self._writers: dict[str, pq.ParquetWriter] = {}
+        self._rows: Counter[str] = Counter()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._files.close()
+
+    def rows(self, file: str) -> int:
+        """Rows that `file` has by now."""
+        return self._rows[file]
+
+    def add(self, file: str, columns: Mapping[str, Any]) -> None:
+        """Append columns of equal length to `file`."""
+        table = pa.table({name: pa.array(values) for name, values in columns.items()})
+        if file not in self._writers:
+            writer = pq.ParquetWriter(self.directory / file, table.schema, compression="zstd")
+            self._writers[file] = self._files.enter_context(writer)
+        self._writers[file].write_table(table)
+        self._rows[file] += len(table)

@@ -16,6 +16,7 @@ from ml_core.running import StageRun
 from ml_core.summary import Summary
 
 MOST_TRIED = 50
+RELEASE_EVERY = 64  # tiles
 
 
 def build(run: StageRun) -> Summary:
@@ -56,24 +57,29 @@ def leaks(splits: Splits, *, graph: Graph, seen: Iterable[Tile]) -> dict[str, in
     shared_transcripts and shared_nuclei: in the node lists of two splits; shared_edges: in the edge lists of two
     splits; crossing_edges: with ends that belong to different splits.
     """
-    transcripts = np.zeros((len(SPLITS), len(graph.rows)), bool)
-    nuclei = np.zeros((len(SPLITS), len(splits.nucleus)), bool)
-    edges = np.zeros((len(SPLITS), *graph.neighbours.shape), bool)
+    transcripts = np.zeros(len(graph.rows), np.uint8)  # a bit for each split
+    nuclei = np.zeros(len(splits.nucleus), np.uint8)
+    edges = np.zeros(graph.neighbours.shape, np.uint8)
     crossing = 0
     for tile in seen:
-        number = splits.tile[tile.index]
-        transcripts[number, tile.transcripts] = True
-        nuclei[number, tile.nuclei] = True
-        edges[number, tile.transcripts] |= tile.neighbours >= 0
+        bit = np.uint8(1 << splits.tile[tile.index])
+        transcripts[tile.transcripts] |= bit
+        nuclei[tile.nuclei] |= bit
+        edges[tile.transcripts] |= np.where(tile.neighbours >= 0, bit, np.uint8(0))
         of = splits.transcript[tile.transcripts]
         crossing += _crossing(of, other=of, edges=tile.neighbours)
         crossing += _crossing(of, other=splits.nucleus[tile.nuclei], edges=tile.candidates)
     return {
-        "shared_transcripts": int((transcripts.sum(axis=0) > 1).sum()),
-        "shared_nuclei": int((nuclei.sum(axis=0) > 1).sum()),
-        "shared_edges": int((edges.sum(axis=0) > 1).sum()),
+        "shared_transcripts": _in_several(transcripts),
+        "shared_nuclei": _in_several(nuclei),
+        "shared_edges": _in_several(edges),
         "crossing_edges": crossing,
     }
+
+
+def _in_several(bits: np.ndarray) -> int:
+    """How many entries have more than one bit."""
+    return int(np.count_nonzero(bits & (bits - np.uint8(1))))  # 0 - 1 wraps to 255, and 0 & 255 is 0
 
 
 def _crossing(of: np.ndarray, *, other: np.ndarray, edges: np.ndarray) -> int:
@@ -85,9 +91,8 @@ def _far_from_others(
     graph: Graph, *, tiles: Tiles, blocks: Blocks, assignment: np.ndarray, guard_um: float
 ) -> np.ndarray:
     far = np.ones(len(graph.rows), bool)
-    block_of = np.repeat(blocks.of_tile, np.diff(tiles.owned_offsets))
     for block, rectangle in enumerate(blocks.rectangles):
-        rows = tiles.owned[block_of == block]
+        rows = np.concatenate([tiles.owned_by(tile) for tile in np.flatnonzero(blocks.of_tile == block)])
         others = blocks.rectangles[assignment != assignment[block]]
         for other in others[_gap(others, rectangle) <= guard_um]:
             points = graph.xy[rows]
@@ -112,7 +117,10 @@ def _of_divided_nucleus(of: np.ndarray, *, transcript: np.ndarray, nucleus: np.n
 
 
 def _every_tile(graph: Graph, *, tiles: Tiles, splits: Splits) -> Iterator[Tile]:
-    return (gather(graph, tiles=tiles, index=index, splits=splits) for index in range(len(tiles)))
+    for index in range(len(tiles)):
+        yield gather(graph, tiles=tiles, index=index, splits=splits)
+        if index % RELEASE_EVERY == RELEASE_EVERY - 1:
+            graph.release()
 
 
 def fewest_supervised_nuclear(splits: Splits, *, graph: Graph) -> int:

@@ -38,7 +38,13 @@ def surroundings(
 
 
 def own_share(
-    counts: np.ndarray, *, pooling: sparse.csr_matrix, around: np.ndarray, background: np.ndarray, stray_share: float
+    counts: np.ndarray | sparse.csr_matrix,
+    *,
+    pooling: sparse.csr_matrix,
+    around: np.ndarray,
+    background: np.ndarray,
+    stray_share: float,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Chance that a transcript of each gene in each nucleus is the nucleus' own, [m, g] float32 in (0, 1].
 
@@ -48,12 +54,27 @@ def own_share(
     ambient profile that is local here).
 
     counts [m, g]; pooling [m, m], which nuclei are pooled for each; around [m, g], `surroundings`; background [g].
+    `out` [m, g] float32 is filled where it is given. AT_ONCE nuclei are dense at a time, between iterations only those
+    entries are kept in which something was counted.
     """
-    local = around + PRIOR_AROUND * background
-    local = stray_share * local / local.sum(axis=1, keepdims=True)
-    share = np.ones(counts.shape)
-    for _ in range(ITERATIONS if stray_share > 0 else 0):
-        pooled = pooling @ (counts * share) + PRIOR_OWN * background
-        own = (1 - stray_share) * pooled / pooled.sum(axis=1, keepdims=True)
-        share = own / (own + local)
-    return share.astype(np.float32)
+    counts = sparse.csr_matrix(counts)
+    share = np.ones(counts.shape, np.float32) if out is None else out
+    if stray_share <= 0:
+        share[:] = 1
+        return share
+    own_part = np.ones(counts.nnz)
+    for iteration in range(ITERATIONS):
+        own_counts = sparse.csr_matrix((counts.data * own_part, counts.indices, counts.indptr), shape=counts.shape)
+        for start in range(0, counts.shape[0], AT_ONCE):
+            rows = slice(start, min(start + AT_ONCE, counts.shape[0]))
+            pooled = (pooling[rows] @ own_counts).toarray() + PRIOR_OWN * background
+            own = (1 - stray_share) * pooled / pooled.sum(axis=1, keepdims=True)
+            local = around[rows] + PRIOR_AROUND * background
+            local = stray_share * local / local.sum(axis=1, keepdims=True)
+            part = own / (own + local)
+            counted = slice(counts.indptr[rows.start], counts.indptr[rows.stop])
+            of_row = np.repeat(np.arange(len(part)), np.diff(counts.indptr[rows.start : rows.stop + 1]))
+            own_part[counted] = part[of_row, counts.indices[counted]]
+            if iteration == ITERATIONS - 1:
+                share[rows] = part
+    return share

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -11,11 +12,22 @@ import numpy as np
 WIDTH_UM = 8.0
 
 
+def strip_of(xy: np.ndarray, *, left_um: float) -> np.ndarray:
+    """[n] int32 strip of each point [n, 2] um, counted from the left."""
+    return ((xy[:, 0] - left_um) / WIDTH_UM).astype(np.int32)
+
+
+def strips_within(distance_um: float) -> int:
+    """How many strips to either side hold everything so near a strip; one more, as a border may be rounded."""
+    return math.ceil(distance_um / WIDTH_UM) + 1
+
+
 @dataclass(frozen=True)
 class Strips:
     """`order` sorts the points by strip, then by y.
 
-    **Shapes**: order [n] int64 (sorted place -> input row), x and y [n] um, sorted; starts [strips + 1].
+    **Shapes**: order [n] int64 (sorted place -> input row), x and y [n] um, sorted; starts [strips + 1]. `first` is the
+    number of the first strip here, where these are some of a sample's strips.
     """
 
     order: np.ndarray
@@ -23,12 +35,13 @@ class Strips:
     y: np.ndarray
     starts: np.ndarray
     left_um: float
+    first: int = 0
 
     @classmethod
     def of(cls, points: np.ndarray) -> Self:
         """Sort `points` [n, 2] um. Equal points keep their order."""
         left = float(points[:, 0].min()) if len(points) else 0.0
-        strip = ((points[:, 0] - left) / WIDTH_UM).astype(np.int32)
+        strip = strip_of(points, left_um=left)
         order = np.lexsort((points[:, 1], strip))
         strips = int(strip.max()) + 1 if len(points) else 0
         starts = np.concatenate([[0], np.cumsum(np.bincount(strip, minlength=strips))])
@@ -42,20 +55,15 @@ class Strips:
         inverse[self.order] = np.arange(len(self.order))
         return inverse
 
-    def as_sorted(self) -> Self:
-        """The strips of the same points when the caller has put them into this order."""
-        return type(self)(np.arange(len(self.order)), self.x, self.y, self.starts, self.left_um)
-
     def boxes(self, boxes: np.ndarray) -> list[np.ndarray]:
         """Sorted places of the points in each box, and up to a strip to its left or right.
 
         boxes [boxes, 4] um: least x, least y, greatest x, greatest y.
         """
-        last = len(self.starts) - 2
-        first = np.clip(((boxes[:, 0] - self.left_um) // WIDTH_UM).astype(np.int64), 0, last + 1)
-        final = np.clip(((boxes[:, 2] - self.left_um) // WIDTH_UM).astype(np.int64), -1, last)
+        reach = strips_of_boxes(boxes, left_um=self.left_um) - self.first
+        first, final = np.clip(reach, [0, -1], [len(self.starts) - 1, len(self.starts) - 2]).T
         places: list[list[np.ndarray]] = [[] for _ in boxes]
-        for strip in range(last + 1):  # each strip answers all of its boxes with one search
+        for strip in range(len(self.starts) - 1):  # each strip answers all of its boxes with one search
             asking = np.flatnonzero((first <= strip) & (strip <= final))
             ys = self.y[self.starts[strip] : self.starts[strip + 1]]
             begin = self.starts[strip] + np.searchsorted(ys, boxes[asking, 1], side="left")
@@ -64,3 +72,8 @@ class Strips:
                 if b > a:
                     places[box].append(np.arange(a, b))
         return [np.concatenate(parts) if parts else np.zeros(0, np.int64) for parts in places]
+
+
+def strips_of_boxes(boxes: np.ndarray, *, left_um: float) -> np.ndarray:
+    """[boxes, 2] int64 first and last strip of each box [boxes, 4] um; they may lie beyond all strips."""
+    return ((boxes[:, [0, 2]] - left_um) // WIDTH_UM).astype(np.int64)  # type: ignore[no-any-return]

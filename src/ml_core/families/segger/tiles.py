@@ -14,6 +14,8 @@ from ml_core.families.segger.settings import TilesSettings
 from ml_core.running import StageRun
 from ml_core.summary import Summary
 
+ROUNDING_UM = 0.01  # more than a float32 of a slide's size is off by
+
 
 def build(run: StageRun) -> Summary:
     """Cut the sample into tiles and list what each owns and what it sees beyond."""
@@ -80,17 +82,30 @@ def _halves(branch: Branch, *, xy: np.ndarray, share: float, halo_um: float) -> 
     before[ties[: size - int(before.sum())]] = True
     regions = branch.region.copy(), branch.region.copy()
     regions[0][2 + axis] = regions[1][axis] = value
-    inside = branch.owned[before], branch.owned[~before]
+    inside = [(branch.owned[which], points[which]) for which in (before, ~before)]
     around = [
-        _near(np.concatenate([branch.around, other]), xy=xy, owned=own, halo_um=halo_um)
+        _near(branch.around, xy=xy, other=other, owned=own[1], axis=axis, halo_um=halo_um)
         for own, other in (inside, inside[::-1])
     ]
-    return Branch(inside[0], around[0], regions[0]), Branch(inside[1], around[1], regions[1])
+    return Branch(inside[0][0], around[0], regions[0]), Branch(inside[1][0], around[1], regions[1])
 
 
-def _near(rows: np.ndarray, *, xy: np.ndarray, owned: np.ndarray, halo_um: float) -> np.ndarray:
-    points, own = xy[rows], xy[owned]
-    gap = np.maximum(np.maximum(own.min(axis=0) - points, points - own.max(axis=0)), 0)
+def _near(
+    around: np.ndarray,
+    *,
+    xy: np.ndarray,
+    other: tuple[np.ndarray, np.ndarray],
+    owned: np.ndarray,
+    axis: int,
+    halo_um: float,
+) -> np.ndarray:
+    """Of `around` and of the other half (its rows and their places) those near the box of the `owned` places [n, 2]."""
+    low, high = owned.min(axis=0), owned.max(axis=0)
+    along = other[1][:, axis]
+    reach = halo_um + ROUNDING_UM  # of most of the other half this one comparison is enough
+    rows = np.concatenate([around, other[0][(along >= low[axis] - reach) & (along <= high[axis] + reach)]])
+    points = xy[rows]
+    gap = np.maximum(np.maximum(low - points, points - high), 0)
     return rows[(gap * gap).sum(axis=1) <= halo_um * halo_um]
 
 

@@ -33,6 +33,11 @@ class Preset:
     background_share: float
     distinct: float
 
+    def extent_um(self, cells: int) -> np.ndarray:
+        """[2] width and height of the grid on which so many cells stand."""
+        columns = grid_columns(cells)
+        return np.array([columns, -(-cells // columns) * np.sqrt(3) / 2]) * self.spacing_um
+
 
 PRESETS = {
     "easy": Preset(
@@ -59,11 +64,20 @@ class Tissue:
     cell_centres: np.ndarray
     z: np.ndarray
 
+    def moved_by(self, offset: np.ndarray) -> Tissue:
+        """The same tissue elsewhere; offset [2] um."""
+        places = (self.nuclei, self.cells, self.nucleus_centres, self.cell_centres)
+        return Tissue(*(place + offset for place in places), self.z)
+
+
+def grid_columns(cells: int) -> int:
+    """Columns of the grid of a field that is about as wide as high."""
+    return int(np.ceil(np.sqrt(cells)))
+
 
 def grow(preset: Preset, *, cells: int, rng: np.random.Generator) -> Tissue:
     """`cells` cells on a jittered hexagonal grid, in a field that is about as wide as high."""
-    columns = int(np.ceil(np.sqrt(cells)))
-    row, column = np.divmod(np.arange(cells), columns)
+    row, column = np.divmod(np.arange(cells), grid_columns(cells))
     grid = np.stack([column + 0.5 * (row % 2), row * np.sqrt(3) / 2], axis=1) * preset.spacing_um + 100.0
     nucleus_centres = grid + rng.uniform(-0.15, 0.15, (cells, 2)) * preset.spacing_um
     nucleus_radius = preset.nucleus_radius_um * rng.uniform(0.8, 1.2, cells)

@@ -15,7 +15,8 @@ from ml_core.errors import UserError
 from ml_core.families.segger.curves import training_curves
 from ml_core.families.segger.data import FULL, SPLITS, Graph, Splits, Tiles, load_graph, load_splits, load_tiles
 from ml_core.families.segger.model import Segger
-from ml_core.families.segger.samples import Negatives, TileSamples, profiles_of
+from ml_core.families.segger.pooling import profiles_of
+from ml_core.families.segger.samples import Negatives, TileSamples
 from ml_core.families.segger.scoring import score_tiles
 from ml_core.families.segger.settings import ModelSettings
 from ml_core.families.segger.task import SeggerTask
@@ -164,6 +165,7 @@ def _pooling(settings: ModelSettings) -> dict[str, Any]:
         "neighbours": settings.profile_neighbours,
         "prior": settings.profile_prior,
         "components": settings.profile_components,
+        "most": settings.profile_bank,
         "stray_share": settings.stray_share,
         "stray_um": settings.stray_um,
     }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,8 +13,10 @@ import pyarrow.parquet as pq
 
 from ml_core.artifacts import Artifact
 from ml_core.errors import UserError
+from ml_core.families.segger.data import ROWS_AT_ONCE
 from ml_core.families.segger.nuclei import Nuclei, nuclei_of, places_in
 from ml_core.families.segger.readers import read_sample
+from ml_core.families.segger.readers.columns import read_columns
 from ml_core.families.segger.readers.sample import Sample
 from ml_core.families.segger.reference import copy_reference
 from ml_core.families.segger.settings import TranscriptsSettings
@@ -37,7 +41,7 @@ def build(run: StageRun) -> Summary:
     prefix = control_prefix_of(sample.features, prefixes=settings.control_prefixes)
     genes = [name for name, control in zip(sample.features, prefix, strict=True) if control is None]
     gene = places_in(sample.features, genes)[sample.feature]
-    status = np.where(gene < 0, CONTROL, KEPT).astype(np.int8)
+    status = np.where(gene < 0, np.int8(CONTROL), np.int8(KEPT))
     if sample.qv is not None:
         status[(status == KEPT) & (sample.qv < settings.min_qv)] = LOW_QV
     _refuse_nothing_kept(status, settings=settings)
@@ -48,7 +52,7 @@ def build(run: StageRun) -> Summary:
     columns = _columns(sample, gene=gene, status=status, nuclei=nuclei)
     if "truth" in source["files"]:
         columns |= _truth(raw, sample=sample, nuclei=nuclei)
-    pq.write_table(pa.table(columns), run.directory / "transcripts.parquet", compression="zstd")
+    _write_rows(run.directory / "transcripts.parquet", columns, rows=len(status))
     _write_names(run.directory, genes=genes, sample=sample)
     _write_nuclei(run.directory, nuclei, kept=status == KEPT)
     reference_genes = 0
@@ -64,36 +68,59 @@ def control_prefix_of(features: list[str], *, prefixes: list[str]) -> list[str |
     return [next((prefix for prefix in prefixes if name.startswith(prefix)), None) for name in features]
 
 
-def _columns(sample: Sample, *, gene: np.ndarray, status: np.ndarray, nuclei: Nuclei) -> dict[str, pa.Array]:
-    n = len(status)
-    cell = sample.cell if sample.cell is not None else np.full(n, -1, np.int32)
-    features = pa.DictionaryArray.from_arrays(
-        pa.array(sample.feature, mask=sample.feature < 0), pa.array(sample.features)
-    )
+def _columns(
+    sample: Sample, *, gene: np.ndarray, status: np.ndarray, nuclei: Nuclei
+) -> dict[str, Callable[[slice], pa.Array]]:
+    """The table's columns, each made for the rows that are asked for."""
+    vendor_nucleus = places_in(sample.cells, nuclei.ids)
+    features = pa.array(sample.features)
+
+    def optional(values: np.ndarray | None, rows: slice, *, missing: Any) -> np.ndarray:
+        return np.full(len(status[rows]), missing) if values is None else values[rows]
+
+    def feature(rows: slice) -> pa.DictionaryArray:
+        code = sample.feature[rows]
+        return pa.DictionaryArray.from_arrays(pa.array(code, mask=code < 0), features)
+
     return {
-        "transcript_id": pa.array(sample.transcript_id),
-        "x_um": pa.array(sample.xy[:, 0]),
-        "y_um": pa.array(sample.xy[:, 1]),
-        "z_um": pa.array(sample.z),
-        "feature": features,
-        "gene": pa.array(gene.astype(np.int32)),
-        "qv": pa.array(sample.qv if sample.qv is not None else np.full(n, np.nan, np.float32)),
-        "status": pa.array(status),
-        "vendor_cell": pa.array(cell),
-        "vendor_nucleus": pa.array(places_in(sample.cells, nuclei.ids)[cell]),
-        "nucleus": pa.array(nuclei.of),
+        "transcript_id": lambda rows: pa.array(sample.transcript_id[rows]),
+        "x_um": lambda rows: pa.array(sample.xy[rows, 0]),
+        "y_um": lambda rows: pa.array(sample.xy[rows, 1]),
+        "z_um": lambda rows: pa.array(sample.z[rows]),
+        "feature": feature,
+        "gene": lambda rows: pa.array(gene[rows]),
+        "qv": lambda rows: pa.array(optional(sample.qv, rows, missing=np.float32(np.nan))),
+        "status": lambda rows: pa.array(status[rows]),
+        "vendor_cell": lambda rows: pa.array(optional(sample.cell, rows, missing=np.int32(-1))),
+        "vendor_nucleus": lambda rows: pa.array(vendor_nucleus[optional(sample.cell, rows, missing=np.int32(-1))]),
+        "nucleus": lambda rows: pa.array(nuclei.of[rows]),
     }
 
 
-def _truth(raw: Artifact, *, sample: Sample, nuclei: Nuclei) -> dict[str, pa.Array]:
+def _truth(raw: Artifact, *, sample: Sample, nuclei: Nuclei) -> dict[str, Callable[[slice], pa.Array]]:
     """The simulator's true cell of every transcript, and the nucleus of that cell."""
-    truth = pq.read_table(raw.path("truth.parquet"))
-    assert np.array_equal(truth["transcript_id"].to_numpy(), sample.transcript_id), (
+    truth = read_columns(raw.path("truth.parquet"), required=("transcript_id", "cell"))
+    cell = truth.integers("cell", np.int32)
+    assert np.array_equal(truth.integers("transcript_id", np.uint64), sample.transcript_id), (
         "truth is in another order than the transcripts"
     )
-    cell = truth["cell"].to_numpy()
     nucleus_of_cell = places_in(pq.read_table(raw.path("true_cells.parquet"))["cell_id"].to_pylist(), nuclei.ids)
-    return {"true_cell": pa.array(cell), "true_nucleus": pa.array(nucleus_of_cell[cell])}
+    return {
+        "true_cell": lambda rows: pa.array(cell[rows]),
+        "true_nucleus": lambda rows: pa.array(nucleus_of_cell[cell[rows]]),
+    }
+
+
+def _write_rows(path: Path, columns: dict[str, Callable[[slice], pa.Array]], *, rows: int) -> None:
+    """Write the table one row group after the other, so that it is never held beside what it is made from."""
+    writer: pq.ParquetWriter | None = None
+    for start in range(0, rows, ROWS_AT_ONCE):
+        part = slice(start, min(start + ROWS_AT_ONCE, rows))
+        table = pa.table({name: make(part) for name, make in columns.items()})
+        writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
+        writer.write_table(table)
+    assert writer is not None, "a sample has rows"
+    writer.close()
 
 
 def _write_names(directory: Path, *, genes: list[str], sample: Sample) -> None:

@@ -50,6 +50,13 @@ def test_fragments_are_lone_large_and_whole(seed: int, least: int) -> None:
     assert firsts == sorted(firsts)
 
 
+@given(seed=st.integers(0, 10_000), least=st.integers(2, 6), at_once=st.integers(1, 70))
+def test_edges_read_in_pieces_give_the_fragments_of_all_edges(seed: int, least: int, at_once: int) -> None:
+    neighbours, alone = random_edges(seed)
+    whole = fragments_of(neighbours, alone=alone, least=least)
+    np.testing.assert_array_equal(fragments_of(neighbours, alone=alone, least=least, at_once=at_once), whole)
+
+
 def test_an_edge_in_one_direction_is_enough() -> None:
     chain = np.array([[1], [2], [-1], [-1]])
     assert fragments_of(chain, alone=np.ones(4, bool), least=3).tolist() == [0, 0, 0, -1]

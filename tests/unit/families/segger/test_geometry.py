@@ -15,6 +15,7 @@ from ml_core.families.segger.geometry import (
     convex_hulls,
     from_shapely,
     inner_share,
+    joined,
     shape_features,
 )
 
@@ -84,11 +85,9 @@ def test_features_do_not_change_when_a_polygon_is_turned_or_reversed() -> None:
 
 def test_taking_and_joining_polygons_keeps_their_rings() -> None:
     polygons = stars(5, 1)
-    joined = polygons.joined_with(polygons).take(np.array([7, 0]))
-    np.testing.assert_array_equal(
-        joined.xy[: joined.offsets[1]], polygons.xy[polygons.offsets[2] : polygons.offsets[3]]
-    )
-    np.testing.assert_array_equal(joined.xy[joined.offsets[1] :], polygons.xy[: polygons.offsets[1]])
+    both = joined([polygons, polygons]).take(np.array([7, 0]))
+    np.testing.assert_array_equal(both.xy[: both.offsets[1]], polygons.xy[polygons.offsets[2] : polygons.offsets[3]])
+    np.testing.assert_array_equal(both.xy[both.offsets[1] :], polygons.xy[: polygons.offsets[1]])
 
 
 def test_the_inner_half_of_a_nucleus_is_the_half_nearest_to_its_centre() -> None:

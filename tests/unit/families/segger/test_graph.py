@@ -30,6 +30,18 @@ def test_points_at_one_place_are_neighbours_of_each_other_and_never_of_themselve
     assert all(len(set(row)) == 4 for row in found.tolist())
 
 
+@given(seed=st.integers(0, 10_000), k=st.integers(1, 8))
+def test_equally_far_points_come_in_the_order_of_their_index(seed: int, k: int) -> None:
+    """On a grid, as pixels are, most distances are tied."""
+    xy = np.random.default_rng(seed).integers(0, 9, (150, 2)).astype(np.float32)
+    found = nearest_neighbours(xy, k=k, max_distance_um=3.0, workers=1)
+    squared = ((xy[:, None] - xy[None]) ** 2).sum(axis=2)
+    np.fill_diagonal(squared, -1)
+    order = np.argsort(squared, axis=1, kind="stable")[:, 1 : k + 1]
+    expected = np.where(np.take_along_axis(squared, order, axis=1) <= 9, order, -1)
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_the_distance_is_a_limit_that_may_be_reached() -> None:
     xy = np.array([[0, 0], [5, 0], [10.5, 0]], np.float32)
     assert nearest_neighbours(xy, k=1, max_distance_um=5.0, workers=1).tolist() == [[1], [0], [-1]]

@@ -15,7 +15,7 @@ import pytest
 
 from ml_core import __main__ as shell
 from ml_core.artifacts import Artifact, Store
-from ml_core.families.segger import predict, train
+from ml_core.families.segger import assign, predict, train
 from ml_core.families.segger.data import FULL, load_graph
 from ml_core.families.segger.family import FAMILY, PREDICTIONS
 from ml_core.running import run_stage
@@ -107,7 +107,7 @@ def test_with_a_cut_for_each_gene_each_gene_keeps_the_same_share(finished: dict[
 
 def test_a_genes_cut_knows_only_transcripts_with_a_candidate() -> None:
     evidence = np.array([0.0, -1.0, -2.0, -3.0, -np.inf, -9.0])
-    cuts = predict.gene_cuts(np.array([0, 0, 0, 0, 0, 1]), evidence, cell=np.array([1, 1, 1, 1, -1, 2]), share=0.75)
+    cuts = assign.gene_cuts(np.array([0, 0, 0, 0, 0, 1]), evidence, cell=np.array([1, 1, 1, 1, -1, 2]), share=0.75)
     assert cuts[:5].tolist() == [np.quantile([0, -1, -2, -3], 0.25)] * 5
     assert cuts[5] == -9.0
 

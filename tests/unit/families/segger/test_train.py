@@ -18,7 +18,8 @@ from ml_core.errors import UserError
 from ml_core.families.segger import train
 from ml_core.families.segger.data import FULL, SPLITS
 from ml_core.families.segger.family import FAMILY, MODEL
-from ml_core.families.segger.samples import TileSamples, profiles_of
+from ml_core.families.segger.pooling import profiles_of
+from ml_core.families.segger.samples import TileSamples
 from ml_core.presets import settings_of, with_overrides
 from ml_core.running import Outcome, run_stage
 from ml_core.training import stage

@@ -16,7 +16,8 @@ from ml_core.families.segger.data import FULL, Graph, Splits, Tiles
 from ml_core.families.segger.expression import Profiles
 from ml_core.families.segger.family import FAMILY
 from ml_core.families.segger.model import Segger
-from ml_core.families.segger.samples import Negatives, TileSamples, profiles_of
+from ml_core.families.segger.pooling import profiles_of
+from ml_core.families.segger.samples import Negatives, TileSamples
 from ml_core.families.segger.task import SeggerTask
 from ml_core.settings import Settings
 

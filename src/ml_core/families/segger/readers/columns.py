@@ -4,54 +4,66 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
 from ml_core.errors import UserError
+from ml_core.families.segger.data import ROWS_AT_ONCE
 
 NOBODY = ("", "UNASSIGNED", "-1", "nan", "None")  # how the platforms write "no cell"
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Some columns of the file at `path`."""
+    """Some columns of the file at `path`: of a CSV the whole table, of a Parquet file read piece by piece when asked
+    for, so that no column is ever held as the text or the float64 that it is in the file.
+    """
 
     path: Path
-    table: pa.Table
+    names: tuple[str, ...]
+    source: pa.Table | pq.ParquetFile
 
     def __contains__(self, name: str) -> bool:
-        return name in self.table.column_names
+        return name in self.names
 
     def __len__(self) -> int:
-        return int(self.table.num_rows)
+        return int(self.source.num_rows if isinstance(self.source, pa.Table) else self.source.metadata.num_rows)
 
     @property
     def schema(self) -> dict[str, str]:
-        return {field.name: str(field.type) for field in self.table.schema}
+        return {name: str(self.type_of(name)) for name in self.names}
 
-    def numbers(self, name: str) -> np.ndarray:
-        """[rows] float64, all of them finite. UserError with the first bad row otherwise."""
-        column = self.table[name]
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
-        if not (
-            pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_boolean(column.type)
-        ):
-            example = column[0].as_py() if len(column) else None
+    def type_of(self, name: str) -> pa.DataType:
+        schema = self.source.schema if isinstance(self.source, pa.Table) else self.source.schema_arrow
+        return schema.field(name).type
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """The whole column as it is in the file."""
+        return pa.chunked_array(list(self._parts(name)), self.type_of(name))
+
+    def numbers(self, name: str, dtype: type[np.floating] = np.float64) -> np.ndarray:
+        """[rows] of the dtype, all of them finite. UserError with the first bad row otherwise."""
+        kind = _without_dictionary(self.type_of(name))
+        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
+            example = next((part[0].as_py() for part in self._parts(name) if len(part)), None)
             raise UserError(
-                f"{self.path}: column '{name}' has type {column.type} (first value {example!r}), expected numbers; "
+                f"{self.path}: column '{name}' has type {kind} (first value {example!r}), expected numbers; "
                 "write the column as numbers with a point as the decimal sign."
             )
-        values = column.cast(pa.float64()).to_numpy()
-        bad = np.flatnonzero(~np.isfinite(values))
-        if len(bad):
+        values, start = np.empty(len(self), dtype), 0
+        bad: list[int] = []
+        for part in self._parts(name):
+            found = part.cast(kind).cast(pa.float64()).to_numpy(zero_copy_only=False)
+            bad += (start + np.flatnonzero(~np.isfinite(found))).tolist()
+            values[start : start + len(found)] = found
+            start += len(found)
+        if bad:
             raise UserError(
                 f"{self.path}: column '{name}' has no number in data row {bad[0] + 1} (and {len(bad) - 1:,} more "
                 "rows), "
@@ -59,51 +71,85 @@ class Columns:
             )
         return values
 
+    def points(self, x: str, y: str) -> np.ndarray:
+        """[rows, 2] float32 of two columns of numbers."""
+        return np.stack([self.numbers(x, np.float32), self.numbers(y, np.float32)], axis=1)
+
+    def integers(self, name: str, dtype: type[np.integer]) -> np.ndarray:
+        """[rows] of the dtype; for columns that this project has written."""
+        return np.concatenate([part.to_numpy().astype(dtype) for part in self._parts(name)])
+
     def codes(self, name: str, *, nobody: Sequence[str] = ()) -> tuple[np.ndarray, list[str]]:
         """Codes [rows] int32 into the sorted distinct names, which may be stored as text, bytes or integers.
 
         Names in `nobody` and missing values get code -1.
         """
-        encoded = self._text(name).combine_chunks().dictionary_encode()
-        if isinstance(encoded, pa.ChunkedArray):
-            encoded = encoded.combine_chunks()
-        found = encoded.dictionary.to_pylist()
-        names = sorted(set(found) - set(nobody))
-        place = {value: code for code, value in enumerate(names)}
-        recode = np.array([*(place.get(value, -1) for value in found), -1], np.int32)
-        return recode[encoded.indices.fill_null(len(found)).to_numpy(zero_copy_only=False)], names
+        code, start = np.empty(len(self), np.int32), 0
+        place: dict[str, int] = {}  # in the order in which names are met
+        for part in self._parts(name):
+            encoded = self._text(name, part).dictionary_encode()
+            met = [place.setdefault(value, len(place)) for value in encoded.dictionary.to_pylist()]
+            of_part = np.array([*met, -1], np.int32)
+            code[start : start + len(part)] = of_part[
+                encoded.indices.fill_null(len(met)).to_numpy(zero_copy_only=False)
+            ]
+            start += len(part)
+        names = sorted(set(place) - set(nobody))
+        final = {value: number for number, value in enumerate(names)}
+        recode = np.array([*(final.get(value, -1) for value in place), -1], np.int32)
+        for first in range(0, len(code), ROWS_AT_ONCE):
+            code[first : first + ROWS_AT_ONCE] = recode[code[first : first + ROWS_AT_ONCE]]
+        return code, names
 
     def identifiers(self, name: str) -> np.ndarray:
         """[rows] integers or strings, all different. UserError with the first one that stands there twice."""
-        column = self.table[name]
-        values = (
-            column.to_numpy() if pa.types.is_integer(column.type) else np.array(self._text(name).to_pylist(), object)
-        )
-        if column.null_count:
+        parts, missing = [], 0
+        for part in self._parts(name):
+            missing += part.null_count
+            if pa.types.is_integer(part.type):
+                parts.append(part.to_numpy(zero_copy_only=False))
+            else:
+                parts.append(np.array(self._text(name, part).to_pylist(), object))
+        if missing:
+            raise UserError(f"{self.path}: column '{name}' has {missing:,} empty values; give every row its id.")
+        values = np.concatenate(parts)
+        parts.clear()
+        in_order = np.sort(values)
+        twice = np.unique(in_order[1:][in_order[1:] == in_order[:-1]])
+        if len(twice):
+            repeated = set(twice.tolist())
+            first = next(value for value in values.tolist() if value in repeated)
+            rows = np.flatnonzero(values == first)[:2] + 1
             raise UserError(
-                f"{self.path}: column '{name}' has {column.null_count:,} empty values; give every row its id."
-            )
-        counted = pc.value_counts(column)
-        if len(counted) != len(values):
-            repeated = counted.filter(pc.greater(counted.field("counts"), 1)).field("values")
-            rows = np.flatnonzero(pc.equal(column, repeated[0]).to_numpy())[:2] + 1
-            raise UserError(
-                f"{self.path}: column '{name}' has {len(repeated):,} ids more than once (first "
-                f"{repeated[0].as_py()!r} in data rows "
+                f"{self.path}: column '{name}' has {len(twice):,} ids more than once (first "
+                f"{first!r} in data rows "
                 f"{rows[0]} and {rows[1]}), expected each id once; remove the repeated rows."
             )
         return values
 
-    def _text(self, name: str) -> pa.ChunkedArray:
-        column = self.table[name]
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
+    def _parts(self, name: str) -> Iterator[pa.Array]:
+        """The column in pieces of at most ROWS_AT_ONCE rows."""
+        if isinstance(self.source, pa.Table):
+            for batch in self.source.select([name]).to_batches(max_chunksize=ROWS_AT_ONCE):
+                yield batch.column(0)
+            return
         try:
-            return column.cast(pa.string())
+            for batch in self.source.iter_batches(ROWS_AT_ONCE, columns=[name]):
+                yield batch.column(0)
+        except (pa.ArrowException, OSError) as error:
+            raise _unreadable(self.path, error) from error
+
+    def _text(self, name: str, part: pa.Array) -> pa.Array:
+        try:
+            return part.cast(_without_dictionary(part.type)).cast(pa.string())
         except pa.ArrowInvalid as error:
             raise UserError(
                 f"{self.path}: column '{name}' is not UTF-8 text ({error}); write the file anew as UTF-8."
             ) from error
+
+
+def _without_dictionary(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def read_columns(
@@ -124,11 +170,11 @@ def read_columns(
             f"{path}: has no column '{missing[0]}'; expected {', '.join(required)}, found {', '.join(present[:20])}; "
             "rename the column, or set the platform that wrote this file."
         )
-    wanted = [name for name in (*required, *optional) if name in present]
-    table = _read(path, wanted, text=text)
-    if not table.num_rows:
+    wanted = tuple(name for name in (*required, *optional) if name in present)
+    columns = Columns(path, wanted, _open(path, wanted, text=text))
+    if not len(columns):
         raise UserError(f"{path}: has a header but no rows; copy the file again or choose another one.")
-    return Columns(path, table)
+    return columns
 
 
 def _is_parquet(path: Path) -> bool:
@@ -151,12 +197,12 @@ def column_names(path: Path) -> list[str]:
         raise _unreadable(path, error) from error
 
 
-def _read(path: Path, columns: list[str], *, text: Sequence[str]) -> pa.Table:
+def _open(path: Path, columns: Sequence[str], *, text: Sequence[str]) -> pa.Table | pq.ParquetFile:
     try:
         if _is_parquet(path):
-            return pq.read_table(path, columns=columns)
+            return pq.ParquetFile(path)
         types = {name: pa.string() for name in text}
-        options = pa.csv.ConvertOptions(include_columns=columns, column_types=types)
+        options = pa.csv.ConvertOptions(include_columns=list(columns), column_types=types)
         with pa.input_stream(str(path), compression="gzip" if path.suffix == ".gz" else None) as stream:
             return pa.csv.read_csv(stream, convert_options=options)
     except (pa.ArrowException, OSError, EOFError, zlib.error) as error:

@@ -23,12 +23,11 @@ def read(transcripts: Path, *, boundaries: Path | None = None, negate_boundary_y
     columns = read_columns(transcripts, required=REQUIRED, optional=OPTIONAL, text=("gene", "cell_id"))
     feature, features = columns.codes("gene")
     cell, cells = columns.codes("cell_id", nobody=NOBODY) if "cell_id" in columns else (None, [])
-    x, y = columns.numbers("global_x"), columns.numbers("global_y")
     return Sample(
         platform="merscope",
         transcript_id=columns.identifiers("transcript_id") if "transcript_id" in columns else np.arange(len(columns)),
-        xy=np.stack([x, y], axis=1).astype(np.float32),
-        z=(columns.numbers("global_z") if "global_z" in columns else np.zeros(len(columns))).astype(np.float32),
+        xy=columns.points("global_x", "global_y"),
+        z=columns.numbers("global_z", np.float32) if "global_z" in columns else np.zeros(len(columns), np.float32),
         feature=feature,
         features=features,
         cell=cell,
@@ -54,7 +53,7 @@ def _wkb(path: Path, *, negate_y: bool) -> Boundaries:
     """The largest polygon of each EntityID over all planes."""
     columns = read_columns(path, required=("Geometry", "EntityID"), text=("EntityID",))
     code, ids = columns.codes("EntityID")
-    geometry = columns.table["Geometry"]
+    geometry = columns.column("Geometry")
     if not (pa.types.is_binary(geometry.type) or pa.types.is_large_binary(geometry.type)):
         raise UserError(
             f"{path}: column 'Geometry' has type {geometry.type}, expected WKB (binary); use the .parquet of the "

@@ -31,14 +31,14 @@ def read(transcripts: Path, *, nucleus_boundaries: Path | None = None) -> Sample
     return Sample(
         platform="xenium",
         transcript_id=columns.identifiers("transcript_id") if "transcript_id" in columns else np.arange(len(columns)),
-        xy=np.stack([columns.numbers("x_location"), columns.numbers("y_location")], axis=1).astype(np.float32),
-        z=(columns.numbers("z_location") if "z_location" in columns else np.zeros(len(columns))).astype(np.float32),
+        xy=columns.points("x_location", "y_location"),
+        z=columns.numbers("z_location", np.float32) if "z_location" in columns else np.zeros(len(columns), np.float32),
         feature=feature,
         features=features,
-        qv=columns.numbers("qv").astype(np.float32) if "qv" in columns else None,
+        qv=columns.numbers("qv", np.float32) if "qv" in columns else None,
         cell=cell,
         cells=cells,
-        in_nucleus=columns.numbers("overlaps_nucleus") > 0 if "overlaps_nucleus" in columns else None,
+        in_nucleus=columns.numbers("overlaps_nucleus", np.float32) > 0 if "overlaps_nucleus" in columns else None,
         boundaries=boundaries,
         schema=columns.schema,
     )
