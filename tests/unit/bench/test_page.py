@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ml_core.bench.case import Reach, Row, Side
-from ml_core.bench.growth import Cost, exponent, fitting, row_of
+from ml_core.bench.growth_fit import Cost, exponent, fitting, row_of
 from ml_core.bench.ledger import Ledger
 from ml_core.bench.ledger import row_of as row_from_json
 from ml_core.bench.page import BEGIN, END, render
