@@ -1,8 +1,8 @@
-"""A training step beside PyG's: `to_hetero` of layers of GATv2Conv with as many layers, channels and heads.
+"""A training step beside the same network with PyG's GATv2Conv in place of our attention: same weights, same losses.
 
-Both sides read the same graph: transcripts with their neighbours, candidates, and the nuclei that transcripts lie in.
-PyG's has no edge features and scores a pair by a dot product, as the seed does: ours does more. Each side runs as a
-process is by default, and with freed memory kept (`allocator: keep`).
+Each side runs as a process is by default, and with freed memory kept (`allocator: keep`). A further row has the seed's
+way beside it: PyG's `to_hetero` of as many layers, without edge features, which scores a pair by a dot product and so
+does less than ours.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from ml_core.artifacts import Artifact, Store
 from ml_core.bench.case import Request, Row
 from ml_core.bench.turns import Contender, cheaper, take_turns
+from ml_core.families.segger.attention import GATv2
 from ml_core.families.segger.family import FAMILY
 from ml_core.families.segger.model import Segger
 from ml_core.families.segger.samples import Batch, TileSamples
@@ -31,7 +32,8 @@ from ml_core.training.settings import TrainingSettings
 
 CELLS, TRANSCRIPTS = 560, 20_000
 QUICK_CELLS, QUICK_TRANSCRIPTS = 60, 1000
-OURS, PYG = "ml_core", "PyG to_hetero(GATv2Conv)"
+OURS, PYG, HETERO = "ml_core", "PyG GATv2Conv", "PyG to_hetero(GATv2Conv)"
+AGREEMENT = 1e-4  # of the loss
 ALLOCATORS = ("system", "keep")
 SEGGER = ModelSettings()
 
@@ -41,15 +43,22 @@ def rows(request: Request) -> list[Row]:
     batch, genes = drawn(cells, wanted)
     transcripts, edges = len(batch["token"]), sum(index.shape[1] for index in edges_of(batch).values())
     what = f"step, {transcripts:,} transcripts, {edges:,} edges"
-    sides = [(build, name, allocator) for build, name in ((ours_of, OURS), (pyg_of, PYG)) for allocator in ALLOCATORS]
-    ours, ours_keep, pyg, pyg_keep = take_turns(
-        [Contender(f"{name}, {allocator}", build, (batch, genes, allocator)) for build, name, allocator in sides],
+    sides = [
+        (f"{name}, {allocator}", build, (batch, genes, allocator))
+        for name, build in ((OURS, ours_of), (PYG, pyg_of))
+        for allocator in ALLOCATORS
+    ]
+    ours, ours_keep, pyg, pyg_keep, hetero = take_turns(
+        [Contender(*side) for side in (*sides, (f"{HETERO}, system", hetero_of, (batch, genes)))],
         rounds=request.rounds,
     )
+    losses = [side.answers[0] for side in (ours, ours_keep, pyg, pyg_keep)]
+    np.testing.assert_allclose(losses, losses[0], rtol=AGREEMENT)
     return [
-        cheaper(f"{what}; allocator keep here, the default process there", ours_keep, pyg, least=4),
+        cheaper(f"{what}; allocator keep here, the default process there", ours_keep, pyg, least=4, note="equal loss"),
         cheaper("the same, allocator keep on both sides", ours_keep, pyg_keep, least=1.6),
         cheaper("the same, the default process on both sides", ours, pyg, least=1.6),
+        cheaper("the same, beside the seed's smaller network, the default process", ours, hetero, least=None),
     ]
 
 
@@ -73,10 +82,32 @@ def drawn(cells: int, transcripts: int) -> tuple[Batch, int]:
 
 
 def ours_of(batch: Batch, genes: int, allocator: str) -> Callable[[], float]:
-    """Forward, the three losses, backward."""
+    """Forward, the losses, backward."""
     prepare_process(TrainingSettings(threads=1, allocator=allocator))
+    return step_of(network(genes), batch)
+
+
+def pyg_of(batch: Batch, genes: int, allocator: str) -> Callable[[], float]:
+    """The same, each attention replaced by a convolution with its weights."""
+    prepare_process(TrainingSettings(threads=1, allocator=allocator))
+    model, edges = network(genes), edges_of(batch)
+    features = {
+        "tx_tx": batch["step"][batch["neighbours"] >= 0],
+        "bd_tx": batch["approach"][batch["candidates"] >= 0],
+        "tx_bd": None,
+    }
+    for layer in model.layers:
+        for name, index in zip(("tx_bd", "tx_tx", "bd_tx"), edges.values(), strict=True):
+            setattr(layer, name, Convolution(getattr(layer, name), index, features[name]))
+    return step_of(model, batch)
+
+
+def network(genes: int) -> Segger:
     torch.manual_seed(0)
-    model = Segger(genes, **{name: getattr(SEGGER, name) for name in SIZES}).train()
+    return Segger(genes, **{name: getattr(SEGGER, name) for name in SIZES}).train()
+
+
+def step_of(model: Segger, batch: Batch) -> Callable[[], float]:
     task = SeggerTask(model, weights={"ring": SEGGER.ring_weight, "inner": SEGGER.inner_weight})
 
     def step() -> float:
@@ -89,6 +120,32 @@ def ours_of(batch: Batch, genes: int, allocator: str) -> Callable[[], float]:
     return step
 
 
+class Convolution(nn.Module):
+    """PyG's GATv2Conv with the weights of one of our relations, on edges that are known beforehand.
+
+    **Shapes**: index [2, edges]; features [edges, channels] or None.
+    """
+
+    def __init__(self, ours: GATv2, index: Tensor, features: Tensor | None) -> None:
+        from torch_geometric.nn import GATv2Conv
+
+        super().__init__()
+        heads, width = ours.attention.shape
+        sizes, channels = (ours.source.in_features, ours.target.in_features), None
+        if features is not None:
+            channels = features.shape[1]
+        self.conv = GATv2Conv(sizes, width, heads=heads, add_self_loops=False, edge_dim=channels)
+        self.conv.lin_l.load_state_dict(ours.source.state_dict())
+        self.conv.lin_r.load_state_dict(ours.target.state_dict())
+        self.conv.att.data.copy_(ours.attention[None])
+        if ours.edge is not None:
+            self.conv.lin_edge.load_state_dict(ours.edge.state_dict())
+        self.index, self.features = index, features
+
+    def forward(self, source: Tensor, target: Tensor, *_: Tensor) -> Tensor:
+        return self.conv((source, target), self.index, self.features)  # type: ignore[no-any-return]
+
+
 def edges_of(batch: Batch) -> dict[tuple[str, str, str], Tensor]:
     """PyG's edge_index of each relation, [2, edges]."""
     found = {("tx", "belongs", "bd"): batch["belongs"]}
@@ -98,11 +155,11 @@ def edges_of(batch: Batch) -> dict[tuple[str, str, str], Tensor]:
     return found
 
 
-def pyg_of(batch: Batch, genes: int, allocator: str) -> Callable[[], float]:
+def hetero_of(batch: Batch, genes: int) -> Callable[[], float]:
     """As many layers between two linear maps; of each pair a dot product; backward."""
     from torch_geometric.nn import GATv2Conv, to_hetero
 
-    prepare_process(TrainingSettings(threads=1, allocator=allocator))
+    prepare_process(TrainingSettings(threads=1))
     torch.manual_seed(0)
     width, heads = SEGGER.hidden_channels, SEGGER.heads
 
