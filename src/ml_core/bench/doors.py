@@ -74,7 +74,7 @@ def cache_rows(request: Request) -> list[Row]:
     for name in list(find_families())[: 1 if request.quick else None]:
         empty, cached = take_turns(
             [Contender("empty module", empty_of), Contender(f"{name}, unchanged", cached_of, (name, None))],
-            rounds=min(2, request.rounds),
+            rounds=1,
         )
         beyond, stages = cached.cpu_seconds - empty.cpu_seconds, len(get_family(name).stages)
         found.append(

@@ -15,6 +15,7 @@ from ml_core.bench.turns import join
 MOST = 1.1  # of both exponents
 LEAST_SECONDS, LEAST_GB = 0.4, 0.03  # at the largest input: below, an exponent is noise
 MACHINE_GB = 16.0
+BENT, STEP_GB = 3.0, 0.005  # a second step so many times the first, and no smaller, is no line's
 
 
 @dataclass(frozen=True)
@@ -56,15 +57,25 @@ def row_of(stage: str, unit: str, sizes: list[float], costs: list[Cost]) -> Row:
 
 
 def fitting(unit: str, sizes: list[float], costs: dict[str, list[Cost]]) -> Row:
-    """The largest input with which no stage needs more than `MACHINE_GB`, by a line through the least and the most."""
-    most: dict[str, float] = {}
-    for stage, of_stage in costs.items():
-        slope = (of_stage[-1].grown_gb - of_stage[0].grown_gb) / (sizes[-1] - sizes[0])
-        rest = MACHINE_GB - of_stage[0].before_gb - of_stage[0].grown_gb
-        most[stage] = sizes[0] + rest / slope if slope > 0 else math.inf
-    stage = min(most, key=lambda name: most[name])
+    """The largest input with which no stage needs more than `MACHINE_GB`, as `most` sees it."""
+    found = {stage: most(sizes, of_stage) for stage, of_stage in costs.items()}
+    stage = min(found, key=lambda name: found[name])
     return Row(
-        f"largest input within {MACHINE_GB:g} GB, by a line through these",
-        Side(f"limited by {stage}:", float(f"{most[stage]:.2g}"), unit),
-        series={"most": [most[name] for name in costs if math.isfinite(most[name])]},
+        f"largest input within {MACHINE_GB:g} GB, by the growth from here on",
+        Side(f"limited by {stage}:", float(f"{found[stage]:.2g}"), unit),
+        series={"most": [value for value in found.values() if math.isfinite(value)]},
     )
+
+
+def most(sizes: list[float], costs: list[Cost]) -> float:
+    """The input with which a stage comes to `MACHINE_GB`: by a line, or by a parabola where the growth itself grows.
+
+    Of three sizes, each twice the one before, a line's second step is twice its first, and a parabola's four times.
+    """
+    grown = [cost.grown_gb for cost in costs]
+    left = MACHINE_GB - costs[-1].before_gb - grown[-1]
+    first, last = grown[1] - grown[0], grown[-1] - grown[1]
+    power = 2 if last > STEP_GB and last > BENT * max(first, 0.0) else 1
+    start = 1 if power == 2 else 0
+    slope = (grown[-1] - grown[start]) / (sizes[-1] ** power - sizes[start] ** power) if len(sizes) > start + 1 else 0.0
+    return (sizes[-1] ** power + left / slope) ** (1 / power) if slope > 0 else math.inf

@@ -16,8 +16,7 @@ from ml_core.bench.case import Reach, Row, Side
 from ml_core.errors import UserError
 from ml_core.usage import cpu_seconds
 
-SLOW_SECONDS, FEWER = 20.0, 2  # a side that takes longer is measured in fewer rounds
-VERY_SLOW_SECONDS = 60.0  # ... and one that takes so long in one
+SLOW_SECONDS = 20.0  # where a side takes longer there is one round behind the one that warms up
 LONGEST = 300  # letters of an error in a row
 STATUS, CLEAR_PEAK = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -65,7 +64,7 @@ class SideFailed(RuntimeError):
 
 
 def take_turns(contenders: Sequence[Contender], *, rounds: int) -> list[Timed]:
-    """A round that warms up, then `rounds` of them, in another order each time; fewer where a side is slow."""
+    """A round that warms up, then `rounds` of them, in another order each time; one where a side is slow."""
     timed = [Timed(each.name, each.units) for each in contenders]
     with ExitStack() as stack:
         processes = [stack.enter_context(_Process(each)) for each in contenders]
@@ -80,7 +79,7 @@ def take_turns(contenders: Sequence[Contender], *, rounds: int) -> list[Timed]:
                     timed[at].wall.append(wall)
                 else:
                     timed[at].memory_gb = grown
-                    rounds = _allowed(wall, rounds)
+                    rounds = min(rounds, 1) if wall > SLOW_SECONDS else rounds
             number += 1
     return timed
 
@@ -127,12 +126,6 @@ def peak_gb() -> float | None:
 def reset_peak() -> None:
     if CLEAR_PEAK.exists():
         CLEAR_PEAK.write_text("5")  # see proc(5)
-
-
-def _allowed(seconds: float, rounds: int) -> int:
-    if seconds > VERY_SLOW_SECONDS:
-        return min(rounds, 1)
-    return min(rounds, FEWER) if seconds > SLOW_SECONDS else rounds
 
 
 def _rounds_note(*sides: Timed) -> str:

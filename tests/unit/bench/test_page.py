@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 
 from ml_core.bench.case import Reach, Row, Side
-from ml_core.bench.growth_fit import Cost, exponent, fitting, row_of
+from ml_core.bench.growth_fit import Cost, exponent, fitting, most, row_of
 from ml_core.bench.ledger import Ledger
 from ml_core.bench.ledger import row_of as row_from_json
 from ml_core.bench.page import BEGIN, END, render
@@ -84,10 +85,22 @@ def test_a_stage_that_takes_almost_nothing_is_not_judged() -> None:
     assert row_of("raw", "cells", [1.0, 2.0, 4.0], costs).reached is None
 
 
+def grown(*gigabytes: float) -> list[Cost]:
+    return [Cost(1.0, each, 0.3) for each in gigabytes]
+
+
 def test_what_fits_is_decided_by_the_stage_that_grows_fastest() -> None:
-    """0.3 GB before, 0.1 at 10 cells and 0.03 more for each three: (16 - 0.4) / 0.01 + 10 cells."""
-    slow, fast = ([Cost(1.0, gb, 0.3) for gb in of_stage] for of_stage in ((0.1, 0.11), (0.1, 0.4)))
-    row = fitting("cells", [10.0, 40.0], {"slow": slow, "fast": fast})
+    """0.3 GB before, 0.4 more at 40 cells and 0.01 for each further one: (16 - 0.7) / 0.01 + 40 cells."""
+    row = fitting("cells", [10.0, 20.0, 40.0], {"slow": grown(0.1, 0.102, 0.106), "fast": grown(0.1, 0.2, 0.4)})
     assert row.ours is not None
     assert row.ours.name == "limited by fast:"
     assert row.ours.value == pytest.approx(1570, rel=0.02)
+
+
+def test_what_grows_with_the_square_is_not_taken_for_a_line() -> None:
+    """0.0001 GB for each pair: 16 - 0.3 GB are 396 cells."""
+    assert most([10.0, 20.0, 40.0], grown(0.01, 0.04, 0.16)) == pytest.approx(396, rel=0.01)
+
+
+def test_what_does_not_grow_fits_always() -> None:
+    assert most([10.0, 20.0, 40.0], grown(0.1, 0.1, 0.1)) == math.inf
