@@ -69,7 +69,7 @@ class Reach:
 
     def text(self, unit: str) -> str:
         sign, bound = (">=", self.least) if self.least is not None else ("<=", self.most)
-        return f"{sign} {bound:,.4g}{unit}"
+        return f"{sign} {bound:,.12g}{unit}"
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,6 @@ def bench_cases(options: argparse.Namespace) -> int:
         bar.set_description(case.name)
         started = time.perf_counter()
         rows = measure(case, quick=options.quick)
-        ledger.forget(case.name)
         ledger.add(case.name, rows, seconds=time.perf_counter() - started)
         for row in rows:
             with tqdm.external_write_mode():

@@ -35,12 +35,11 @@ class Ledger:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path} does not hold rows of `bench`; name another file, or remove it.") from error
 
-    def forget(self, case: str) -> None:
-        """Take out what an earlier run had measured."""
-        self.rows = [row for row in self.rows if row.case != case]
-
     def add(self, case: str, rows: Iterable[Row], *, seconds: float) -> None:
-        self.rows += rows
+        """In place of what an earlier run had measured of the case, else at the end."""
+        place = next((number for number, row in enumerate(self.rows) if row.case == case), len(self.rows))
+        others = [row for row in self.rows if row.case != case]
+        self.rows = [*others[:place], *rows, *others[place:]]
         self.measured[case] = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M")
         self.seconds[case] = round(seconds, 1)
         self.write()
