@@ -23,7 +23,7 @@ NO_ENGINE := not deploy and not postgres
 # What .venv was made for: this folder (an editable install knows its path) and these two files.
 WANTED := pwd -P; cat pyproject.toml constraints.txt
 
-.PHONY: help demo real ui test test-slow test-browser test-real test-deploy test-postgres drill mutate check format constraints clean set-up
+.PHONY: help demo real ui bench test test-slow test-browser test-real test-deploy test-postgres drill mutate check format constraints clean set-up
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,11 @@ real: set-up ## reproduce a family's figures on real data: make real FAMILY=hgt
 
 ui: set-up ## start Dagster's web interface (stop it with Ctrl-C)
 	$(PY) -m dagster dev -w workspace.yaml
+
+# One case after the other, so that CPU seconds are not disturbed; NAME=hgt measures some of them and keeps the other rows.
+bench: set-up ## measure speed and memory beside public peers, and write docs/performance.md
+	@$(INSTALL) '.[bench]'
+	$(PY) -m ml_core bench $(NAME) --json data/bench/bench.json --page docs/performance.md
 
 # A file's tests stay together, for they share what its fixtures train.
 test: set-up ## run the fast tests, two files at a time

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ml_core import champion, seeds
 from ml_core.artifacts import Artifact, Store
+from ml_core.bench.command import add_command as add_bench
 from ml_core.compare import compare_runs, compared_runs, score_of
 from ml_core.errors import UserError
 from ml_core.families import find_families, get_family
@@ -25,7 +26,7 @@ from ml_core.running import run_stage
 from ml_core.stages import Stage, failed_checks
 from ml_core.training.interrupt import Interrupted
 
-COMMANDS = "list | run | seeds | champion | predict | find-lr | find-batch-size | compare | validate"
+COMMANDS = "list | run | seeds | champion | predict | find-lr | find-batch-size | compare | validate | bench"
 DONE, CHECK_FAILED, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -189,6 +190,8 @@ def _parser() -> argparse.ArgumentParser:
     validating = commands.add_parser("validate", help="check config files against every stage's settings")
     validating.add_argument("files", nargs="+", type=Path)
     validating.set_defaults(command=validate)
+
+    add_bench(commands)
 
     working = commands.add_parser("work")
     working.add_argument("spec", type=Path)

@@ -12,6 +12,9 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from ml_core.code_record import PACKAGE, CodeRecord
+
+RECORD = CodeRecord()
 FRAME = {
     "errors",
     "settings",
@@ -21,6 +24,7 @@ FRAME = {
     "running",
     "usage",
     "sources",
+    "code_record",
     "code_version",
     "presets",
     "compare",
@@ -40,16 +44,17 @@ def code_version(module: str) -> str:
             continue
         seen[name], imported = _read(name)
         waiting += imported
+    RECORD.save()
     return hashlib.sha256(repr(sorted(seen.items())).encode()).hexdigest()[:12]
 
 
 @cache
 def _read(module: str) -> tuple[str, tuple[str, ...]]:
     """(hash of the module's code, the ml_core modules that it imports)."""
-    spec = find_spec(module)
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(module)
-    tree = ast.parse(Path(spec.origin).read_text())
+    file = _own_file(module) or _file(module)
+    if known := RECORD.find(file):
+        return known
+    tree = ast.parse(file.read_text())
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -58,17 +63,34 @@ def _read(module: str) -> tuple[str, tuple[str, ...]]:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
         _drop_docstring(node)
     ours = tuple(sorted(name for name in names if _counts(name)))
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), ours
+    reading = hashlib.sha256(ast.dump(tree).encode()).hexdigest(), ours
+    RECORD.add(file, reading)
+    return reading
 
 
 def _counts(name: str) -> bool:
     if not name.startswith("ml_core.") or name.rsplit(".", 1)[-1] in FRAME:
         return False
-    package = find_spec("ml_core")
-    assert package is not None
-    # Not find_spec(name): of `from module import function` it would import the module, and torch with it.
-    place = Path(next(iter(package.submodule_search_locations or ()))).joinpath(*name.split(".")[1:])
-    return place.with_suffix(".py").is_file() or (place / "__init__.py").is_file()
+    return _own_file(name) is not None
+
+
+def _own_file(name: str) -> Path | None:
+    """Where a module of ml_core's folder stands, or None where it holds no such module.
+
+    Not by find_spec(name): it would import the packages around the module, and of `from module import function` the
+    module itself: pandas for one family, torch for the next.
+    """
+    if not name.startswith("ml_core."):
+        return None
+    place = PACKAGE.joinpath(*name.split(".")[1:])
+    return next((file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file()), None)
+
+
+def _file(module: str) -> Path:
+    spec = find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(module)
+    return Path(spec.origin)
 
 
 def _drop_docstring(node: ast.AST) -> None:

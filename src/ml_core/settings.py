@@ -40,7 +40,7 @@ class Settings(pydantic.BaseModel):
     Fields are flat: str, int, float, bool, Literal, Optional, lists of those, and dicts of those by name.
     """
 
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", validate_default=True, defer_build=True)
 
     @classmethod
     def parse(cls, values: dict[str, Any], *, where: str) -> Self:

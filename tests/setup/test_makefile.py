@@ -84,6 +84,7 @@ def test_every_target_of_the_readme_is_there(checkout: Path, root: Path) -> None
     [
         "demo",
         "ui",
+        "bench",
         "test",
         "test-slow",
         "test-browser",

@@ -1,15 +1,14 @@
 """What the training loop costs beside a bare PyTorch loop and beside Lightning's Trainer.
 
-    python -m ml_core.bench.loop_overhead
-
-All sides train the same network from the same weights on the same batches, with fused AdamW and clipping, and take
-turns in one process on one thread. The clock is the process' CPU time between the first and the last forward pass of a
-run, so that starting up and saving at the end count for nobody. Lightning stands in the extra `bench`.
+All sides train the same network from the same weights on the same batches, with fused AdamW and clipping. The clock is
+the process' CPU time between the first and the last forward pass of a run, so that starting up and saving at the end
+count for nobody. Ours writes its CSV files and TensorBoard's, and shows its progress bar; Lightning's Trainer has all
+of that switched off. Lightning stands in the extra `bench`.
 """
 
 from __future__ import annotations
 
-import argparse
+import io
 import itertools
 import logging
 import statistics
@@ -26,6 +25,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ml_core.bench.case import Reach, Request, Row, Side, without_peer
+from ml_core.bench.turns import Contender, Timed, take_turns
 from ml_core.training.settings import TrainingSettings
 from ml_core.training.task import Task
 from ml_core.training.trainer import fit
@@ -33,8 +34,80 @@ from ml_core.training.trainer import fit
 LEARNING_RATE, WEIGHT_DECAY, CLIP_NORM = 1e-4, 0.01, 1.0
 FEATURES, BATCH = 64, 32
 SAMPLES = 64 * BATCH
-# Width, layers and steps of a run: steps of about 20 ms and of about 0.6 ms on one thread.
+# Width, layers and steps of a run: steps of about 20 ms and of about 0.3 ms on one thread.
 NETWORKS = {"long steps": (1024, 5, 25), "short steps": (48, 2, 800)}
+QUICK_STEPS = 10
+ROUNDS = 9  # short ones, and the differences are small
+MOST_OVER_BARE, LEAST_CHEAPER = 1.2, 2.3
+BARE, OURS, LIGHTNING = "bare loop", "ml_core", "Lightning's Trainer"
+
+
+def rows(request: Request) -> list[Row]:
+    found: list[Row] = []
+    names = [BARE, OURS, *([LIGHTNING] if find_spec("lightning") else [])]
+    for what, (width, layers, steps) in NETWORKS.items():
+        asked = QUICK_STEPS if request.quick else steps
+        timed = take_turns(
+            [Contender(name, run_of, (name, width, layers, asked)) for name in names],
+            rounds=request.rounds if request.quick else ROUNDS,
+        )
+        for side in timed:  # the same work was done by all
+            np.testing.assert_allclose(side.answers[0][1], timed[0].answers[0][1], rtol=1e-3, atol=1e-5)
+        found += compared(what, timed)
+    return found
+
+
+def compared(what: str, timed: list[Timed]) -> list[Row]:
+    """Ours over the bare loop, and what Lightning adds to the bare loop beside what ours adds."""
+    steps = [[answer[0] for answer in side.answers[1:]] for side in timed]
+    bare, ours = (statistics.median(each) for each in steps[:2])
+    over = statistics.median(a / b for a, b in zip(steps[1], steps[0], strict=True))
+    short = what == "short steps"
+    left, right = Side(OURS, ours, "ms"), Side(BARE, bare, "ms")
+    reach = Reach(most=MOST_OVER_BARE)
+    found = [Row(f"{what}: the loop over a bare one", left, right, ratio=over, reach=reach, rounds=len(steps[0]))]
+    added = Side(OURS, ours - bare, "ms")
+    if len(timed) < 3:
+        return [*found, without_peer(f"{what}: what the loop adds to a step", reach=Reach(least=1.0), ours=added)]
+    theirs = statistics.median(steps[2]) - bare
+    reach_of_lightning = Reach(least=LEAST_CHEAPER) if short else None
+    note = "" if short else "both are small beside the step, so that their ratio says little"
+    return [
+        *found,
+        Row(
+            f"{what}: what the loop adds to a step",
+            added,
+            Side(LIGHTNING, theirs, "ms"),
+            ratio=theirs / added.value if added.value > 0 else None,
+            reach=reach_of_lightning,
+            note=note,
+            rounds=len(steps[0]),
+        ),
+    ]
+
+
+def run_of(name: str, width: int, layers: int, steps: int) -> Callable[[], tuple[float, np.ndarray]]:
+    """A run of one side; answers with CPU milliseconds per step and the weights that it ends with."""
+    torch.set_num_threads(1)
+    logging.getLogger("ml_core").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore")
+    points, train = Points(), {BARE: bare, OURS: ours, LIGHTNING: lightning}[name]
+
+    def run() -> tuple[float, np.ndarray]:
+        model = Clocked(width, layers)
+        train(model, points, steps)
+        assert len(model.times) == steps, f"{name} made {len(model.times)} steps, expected {steps}"
+        weights = torch.cat([each.detach().flatten() for each in model.parameters()])
+        return model.milliseconds_per_step(), weights.numpy()
+
+    return run
+
+
+class Terminal(io.StringIO):
+    """Stands in for the terminal that the progress bar writes to."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 class Clocked(nn.Sequential):
@@ -109,7 +182,7 @@ def bare(model: Clocked, points: Points, steps: int) -> None:
 
 
 def ours(model: Clocked, points: Points, steps: int) -> None:
-    """`fit` with its CSV log, as a family calls it."""
+    """`fit` with CSV files, TensorBoard and the progress bar."""
     settings = TrainingSettings(
         max_epochs=1,
         batch_size=BATCH,
@@ -121,9 +194,16 @@ def ours(model: Clocked, points: Points, steps: int) -> None:
         device="cpu",
         precision="fp32",
         histogram_every_epochs=None,
-        tensorboard=False,
-        progress_bar=False,
+        log_every_steps=10,
     )
+    terminal, sys.stderr = sys.stderr, Terminal()
+    try:
+        _fit(model, points, settings)
+    finally:
+        sys.stderr = terminal
+
+
+def _fit(model: Clocked, points: Points, settings: TrainingSettings) -> None:
     with tempfile.TemporaryDirectory() as directory:
         fit(Regression(model), train=points, validation=None, settings=settings, directory=Path(directory))
 
@@ -162,48 +242,3 @@ def lightning(model: Clocked, points: Points, steps: int) -> None:
         enable_model_summary=False,
     )
     trainer.fit(Module(), loader)
-
-
-def compare(width: int, layers: int, *, steps: int, rounds: int) -> dict[str, list[float]]:
-    """CPU milliseconds per step of each side, one per round; the sides take turns, in another order each round."""
-    sides: dict[str, Callable[[Clocked, Points, int], None]] = {"bare PyTorch": bare, "ml_core.training": ours}
-    if find_spec("lightning"):
-        sides["Lightning"] = lightning
-    points, names = Points(), list(sides)
-    figures: dict[str, list[float]] = {name: [] for name in names}
-    weights: dict[str, Tensor] = {}
-    for number in range(rounds + 1):
-        for name in names[number % len(names) :] + names[: number % len(names)]:
-            model = Clocked(width, layers)
-            sides[name](model, points, steps)
-            assert len(model.times) == steps, f"{name} made {len(model.times)} steps, expected {steps}"
-            weights[name] = torch.cat([p.detach().flatten() for p in model.parameters()])
-            if number:  # the first round warms up
-                figures[name].append(model.milliseconds_per_step())
-    for name in names:  # the same work was done by all
-        torch.testing.assert_close(weights[name], weights["bare PyTorch"], rtol=1e-3, atol=1e-5, msg=name)
-    return figures
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=15, help="rounds of which the median counts (%(default)s)")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    logging.getLogger("ml_core").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="lightning")
-    if not find_spec("lightning"):
-        print("Lightning is not installed (pip install '.[bench]'): the other two are compared.", file=sys.stderr)
-    print(f"torch {torch.__version__}, one thread, medians of {options.rounds} rounds, CPU time per step")
-    print(f"{'':12} {'side':18} {'ms per step':>12} {'over bare':>10} {'ms over bare':>13}")
-    for name, (width, layers, steps) in NETWORKS.items():
-        for side, figures in (found := compare(width, layers, steps=steps, rounds=options.rounds)).items():
-            ratios = [figure / base for figure, base in zip(figures, found["bare PyTorch"], strict=True)]
-            median, base = statistics.median(figures), statistics.median(found["bare PyTorch"])
-            over = f"{100 * (statistics.median(ratios) - 1):+.1f} %"
-            print(f"{name:12} {side:18} {median:12.3f} {over:>10} {median - base:13.3f}", flush=True)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

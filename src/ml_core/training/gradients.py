@@ -49,14 +49,15 @@ def pass_back(
     is divided by its targets in the whole window. Dividing by the number of micro-batches instead is wrong as soon as
     they differ in targets, as the last ones of an epoch do, and several loss terms always.
     """
-    terms = {term: torch.zeros((), device=machine.device) for term, total in totals.items() if total}
+    wanted = [term for term, total in totals.items() if total]
+    terms: dict[str, Tensor] = {}
     losses: list[Tensor | float] = []
     for batch, count in zip(batches, counts, strict=True):
         with machine.precision.autocast():
             means = task.losses(to_device(batch, machine.device), forward)
         # A term without targets here is left out: its mean is 0 / 0.
-        shares = {term: count[term] / totals[term] for term in terms if count[term]}
-        parts = [means[term].float() * (task.weight(term) * share) for term, share in shares.items()]
+        shares = {term: count[term] / totals[term] for term in wanted if count[term]}
+        parts = [_times(means[term].float(), task.weight(term) * share) for term, share in shares.items()]
         if not parts:
             losses.append(0.0)
             continue
@@ -64,8 +65,17 @@ def pass_back(
         machine.precision.backward(loss)
         losses.append(loss.detach())
         for term, share in shares.items():
-            terms[term] += means[term].detach() * share
-    return PassedBack(terms, losses)
+            part = (means[term].detach() * share).float()  # never the loss itself: it is summed over the ranks in place
+            terms[term] = terms[term] + part if term in terms else part
+    for term in wanted:
+        if term not in terms:
+            terms[term] = torch.zeros((), device=machine.device)
+    return PassedBack({term: terms[term] for term in wanted}, losses)
+
+
+def _times(value: Tensor, factor: float) -> Tensor:
+    """A product that is spared where it changes nothing: a window of one batch, a term of weight 1."""
+    return value if factor == 1 else value * factor
 
 
 def not_finite(what: str, samples: Sequence[np.ndarray], *, state: TrainState, scaled: bool) -> NotFinite:

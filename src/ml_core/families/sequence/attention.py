@@ -35,7 +35,7 @@ class Block(nn.Module):
             part.view(batch, places, self.heads, -1).transpose(1, 2).reshape(each)  # [b * heads, t, dim / heads]
             for part in self.query_key_value(x).chunk(3, dim=-1)
         )
-        logits = torch.bmm(query, key.transpose(1, 2)) * each[-1] ** -0.5  # [b * heads, t, t]
+        logits = torch.bmm(query * each[-1] ** -0.5, key.transpose(1, 2))  # [b * heads, t, t]
         if there is not None:
             by_head = logits.view(batch, self.heads, places, places)
             logits = by_head.masked_fill(~there[:, None, None], HIDDEN_LOGIT).view_as(logits)

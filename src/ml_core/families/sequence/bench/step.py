@@ -1,84 +1,107 @@
 """A pretraining step with each ASV of the block encoded once, beside the same network on padded slots.
 
-    python -m ml_core.families.sequence.bench.step --table DIR --distances DIR    artifacts of finished stages
-
 The seed's sizes: 4 layers, width 128, a token for each nucleotide, 8 samples, at most 1,024 ASVs of each. Padded slots
 are those of a layout [samples, slots, nucleotides] in which every slot is encoded, empty or not: as many slots as the
-block's largest sample has, and as many as the cap allows. Of the latter two of the eight samples are measured, and no
-more, because all need more memory than a laptop has. One thread, CPU seconds of forward and backward pass.
+block's largest sample has, and as many as the cap allows. Of the latter a part is measured, for all of it needs more
+memory than a laptop has, and the time is scaled: each slot is encoded by itself, so that its cost is always the same.
 """
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import statistics
-import time
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ml_core.artifacts import Artifact, Store
+from ml_core.bench.case import Request, Row
+from ml_core.bench.turns import Contender, cheaper, take_turns
 from ml_core.families.sequence.data import load_distances, load_table
 from ml_core.families.sequence.encoder_stage import sizes
 from ml_core.families.sequence.encoder_task import EncoderTask
+from ml_core.families.sequence.family import FAMILY
 from ml_core.families.sequence.model import SequenceEncoder
 from ml_core.families.sequence.model_settings import EncoderSettings
 from ml_core.families.sequence.samples import Block, EncoderSamples
 from ml_core.families.sequence.tokens import PAD, A
-from ml_core.usage import peak_memory_gb
+from ml_core.running import run_stage
 
 SEED = {"dim": 128, "asv_layers": 4, "patch_bp": 1, "block_samples": 8, "token_limit": 1024, "max_epochs": 1}
+QUICK_SEED = {**SEED, "dim": 16, "asv_layers": 1, "heads": 2, "token_limit": 64}
+# About as many ASVs of a sample and of a block as infants' stool has (ECAM: 158 to 217 of eight samples).
+RAW = {"subjects": 12, "samples_per_subject": 4, "extra_samples": 0, "asvs": 200}
 CHUNK = 128  # sequences encoded at a time where the whole block does not fit
+ONCE, LARGEST, CAPPED = "once", "largest", "capped"
+PART = 2  # samples of the block that are measured of the layout with the cap's slots; one would have no distance
+PART_SLOTS = 256  # ... and slots of these
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--table", type=Path, required=True, help="artifact of the stage table")
-    parser.add_argument("--distances", type=Path, required=True, help="artifact of the stage unifrac")
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    table, distances = load_table(options.table), load_distances(options.distances)
-    settings = EncoderSettings(**SEED)
+def rows(request: Request) -> list[Row]:
+    seed = QUICK_SEED if request.quick else SEED
+    part = PART * min(PART_SLOTS, seed["token_limit"]) / (seed["block_samples"] * seed["token_limit"])
+    with tempfile.TemporaryDirectory() as folder:
+        table, distances = artifacts(Path(folder))
+        once, largest = take_turns(
+            [
+                Contender("each ASV once", step_of, (table, distances, seed, ONCE)),
+                Contender("slots of the largest sample", step_of, (table, distances, seed, LARGEST)),
+            ],
+            rounds=request.rounds,
+        )
+        (capped,) = take_turns(
+            [Contender("slots of the cap", step_of, (table, distances, seed, CAPPED), units=part)], rounds=1
+        )
+    asvs, slots = once.answers[0]
+    what = (
+        f"pretraining step, {seed['asv_layers']} layers, width {seed['dim']}, {seed['block_samples']} samples with "
+        f"{asvs} different ASVs"
+    )
+    note = f"{part:.1%} of the slots measured once, {CHUNK} sequences at a time, and scaled"
+    return [
+        cheaper(f"{what}; padded to {seed['token_limit']:,} slots", once, capped, least=6, note=note),
+        cheaper(f"the same, padded to the largest sample's {slots} ASVs", once, largest, least=None),
+    ]
+
+
+def artifacts(folder: Path) -> tuple[Path, Path]:
+    """A simulated table and its distances."""
+    store, made = Store(folder), dict[str, Artifact]()
+    for name in ("raw", "table", "unifrac"):
+        stage = FAMILY[name]
+        settings = stage.settings(**(RAW if name == "raw" else {}))
+        made[name] = run_stage(FAMILY, stage, settings=settings, store=store, inputs=made).artifact
+    return made["table"].directory, made["unifrac"].directory
+
+
+def step_of(table_in: Path, distances_in: Path, seed: dict[str, int], layout: str) -> Callable[[], tuple[int, int]]:
+    """Forward and backward pass; answers with the ASVs that are encoded once, and the slots of the largest sample."""
+    table, distances = load_table(table_in), load_distances(distances_in)
+    settings = EncoderSettings(**seed)
     samples = EncoderSamples(table, distances, table.main, settings=settings, fixed=False)
+    torch.manual_seed(0)
     model = SequenceEncoder(**sizes(table, distances, settings)).train()
     weights = {"unifrac": settings.unifrac_weight, "nucleotide": settings.nucleotide_weight}
     task = EncoderTask(model, weights=weights)
-    parameters = sum(each.numel() for each in model.parameters())
-    print(f"{parameters:,} parameters, {options.rounds} blocks of {settings.block_samples} samples, one thread")
-    once, padded = [], []
-    for number in range(options.rounds):
-        (block,) = samples.fetch(np.array([number]), seed=0, epoch=0)
-        once.append(step(task, block))
-        print(
-            f"block {number}: {len(block.sets.tokens)} ASVs, largest sample {block.sets.slot.shape[1]}: "
-            f"{once[-1]:.2f} s, peak {peak_memory_gb():.2f} GB"
-        )
-        padded.append(step(task, in_slots(block, slots=block.sets.slot.shape[1])))
-        print(f"  a slot for each ASV of the largest sample: {padded[-1]:.2f} s, {padded[-1] / once[-1]:.1f} times")
-    model.asv.chunk = CHUNK
     (block,) = samples.fetch(np.array([0]), seed=0, epoch=0)
-    quarter = step(task, in_slots(first_two(block), slots=settings.token_limit))
-    print(
-        f"{settings.token_limit} slots, two samples of the {settings.block_samples}, {CHUNK} sequences at a time: "
-        f"{quarter:.2f} s, {quarter / once[0]:.1f} times the whole block"
-    )
-    print(
-        f"medians: once {statistics.median(once):.2f} s, padded to the largest {statistics.median(padded):.2f} s "
-        f"({statistics.median(padded) / statistics.median(once):.1f} times)"
-    )
+    counted = len(block.sets.tokens), block.sets.slot.shape[1]
+    if layout == LARGEST:
+        block = in_slots(block, slots=counted[1])
+    elif layout == CAPPED:
+        model.asv.chunk = CHUNK
+        block = in_slots(first_samples(block), slots=min(PART_SLOTS, settings.token_limit))
 
+    def step() -> tuple[int, int]:
+        task.model.zero_grad(set_to_none=True)
+        losses = task.losses([block], task.model)
+        total = sum((task.weights.get(name, 1.0) * loss for name, loss in losses.items()), start=torch.zeros(()))
+        total.backward()
+        return counted
 
-def step(task: EncoderTask, block: Block) -> float:
-    """CPU seconds of one forward and backward pass."""
-    task.model.zero_grad(set_to_none=True)
-    started = time.process_time()
-    losses = task.losses([block], task.model)
-    total = sum((task.weights.get(name, 1.0) * loss for name, loss in losses.items()), start=torch.zeros(()))
-    total.backward()
-    return time.process_time() - started
+    return step
 
 
 def in_slots(block: Block, *, slots: int) -> Block:
@@ -102,11 +125,7 @@ def in_slots(block: Block, *, slots: int) -> Block:
     return dataclasses.replace(block, sets=places, masked=masked, hidden=hidden, answer=tokens[hidden].long() - A)
 
 
-def first_two(block: Block) -> Block:
-    """The block of its first two samples alone: fewer would have no distance."""
-    sets = dataclasses.replace(block.sets, slot=block.sets.slot[:2], reads=block.sets.reads[:2])
-    return dataclasses.replace(block, sets=sets, distances=block.distances[:2, :2])
-
-
-if __name__ == "__main__":
-    main()
+def first_samples(block: Block) -> Block:
+    """The block of its first samples alone."""
+    sets = dataclasses.replace(block.sets, slot=block.sets.slot[:PART], reads=block.sets.reads[:PART])
+    return dataclasses.replace(block, sets=sets, distances=block.distances[:PART, :PART])

@@ -1,23 +1,21 @@
 """One training step (forward and backward) of the encoder beside `torch.nn.TransformerEncoder` with the same weights.
 
-    python -m ml_core.families.tissuebert.bench.encoder            the sizes of profile full
-    python -m ml_core.families.tissuebert.bench.encoder --threads 2 --rounds 9
-
-Both sides take turns in one process, with the same dropout, allocator and matrix products. CPU seconds are medians;
-the limit is what plain matrix products of the feed-forward network's shape reach in the same run.
+The sizes of profile full, batch 32, the same dropout on both sides, freed memory kept on both. The limit is what plain
+matrix products of the feed-forward network's shape reach in the same run.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import statistics
-import time
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ml_core.bench.case import Reach, Request, Row, Side
+from ml_core.bench.limits import fastest
+from ml_core.bench.turns import Contender, Timed, cheaper, take_turns
 from ml_core.families.tissuebert.encoder import Encoder
 from ml_core.families.tissuebert.parity import as_stock
 from ml_core.families.tissuebert.tokens import WINDOW_BP
@@ -26,50 +24,58 @@ from ml_core.training.settings import TrainingSettings
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 PASSES = 3  # forward, and backward for inputs and for weights
+DROPOUT, HEADS = 0.1, 8
+FULL, QUICK = (32, 512, 6), (2, 64, 2)  # batch, width, layers
+OURS, STOCK = "ml_core", "nn.TransformerEncoder"
+AGREEMENT = 1e-5  # of a sum over 512 channels, as LayerNorm leaves it
+SHARE = 0.55
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--dim", type=int, default=512)
-    parser.add_argument("--layers", type=int, default=6)
-    parser.add_argument("--heads", type=int, default=8)
-    parser.add_argument("--dropout", type=float, default=0.1)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--allocator", choices=("system", "keep"), default="keep")
-    options = parser.parse_args()
-    prepare_process(TrainingSettings(threads=options.threads, allocator=options.allocator))
+def rows(request: Request) -> list[Row]:
+    batch, dim, layers = QUICK if request.quick else FULL
+    found: list[Row] = []
+    work, timed = step_gflop(batch, dim=dim, layers=layers), dict[str, Timed]()
+    for precision in PRECISIONS:
+        timed[precision], stock = take_turns(
+            [
+                Contender(f"{name} {precision}", step_of, (name, precision, batch, dim, layers))
+                for name in (OURS, STOCK)
+            ],
+            rounds=request.rounds,
+        )
+        note = ""
+        if precision == "fp32":
+            apart = float(np.abs(timed[precision].answers[0] - stock.answers[0]).max())
+            assert apart < AGREEMENT, f"outputs differ by {apart:.1e}"
+            note = f"outputs within {apart:.0e}; {work:,.0f} GFLOP of matrix products"
+        what = f"step of {layers} layers, width {dim}, {batch} windows of {WINDOW_BP} bp, {precision}"
+        found.append(cheaper(what, timed[precision], stock, least=1.8 if precision == "fp32" else None, note=note))
+    found.append(cheaper("ours in bf16 beside ours in fp32", timed["bf16"], timed["fp32"], least=3))
+    for precision, dtype in PRECISIONS.items():
+        reached = work / timed[precision].cpu_seconds
+        limit = limit_gflops(dtype, batch=batch, dim=dim)
+        what = f"share of the matrix products' limit, {precision}"
+        ours = Side(f"{OURS} {precision}", reached, "GFLOP/s")
+        reach = Reach(least=SHARE) if precision == "bf16" else None
+        found.append(Row(what, ours, Side("torch.mm", limit, "GFLOP/s"), ratio=reached / limit, reach=reach))
+    return found
+
+
+def step_of(name: str, precision: str, batch: int, dim: int, layers: int) -> Callable[[], np.ndarray]:
+    """The step of one side; its answer is the output without dropout, of a few windows."""
+    prepare_process(TrainingSettings(threads=1, allocator="keep"))
     torch.manual_seed(0)
-    ours = Encoder(
-        options.dim,
-        layers=options.layers,
-        heads=options.heads,
-        feed_dim=4 * options.dim,
-        dropout=options.dropout,
-    )
-    stock = as_stock(ours, dropout=options.dropout)
-    x = torch.randn(options.batch, WINDOW_BP, options.dim)
-    work = step_gflop(options.batch, dim=options.dim, layers=options.layers)
-    print(f"torch {torch.__version__}, {options.threads} thread, batch {options.batch}, {work:.0f} GFLOP a step")
-    print(f"largest difference of outputs in fp32 {difference(ours, stock, x):.1e}")
-    limits = {name: limit_gflops(dtype, batch=options.batch, dim=options.dim) for name, dtype in PRECISIONS.items()}
-    seconds: dict[tuple[str, str], list[float]] = {}
-    for number in range(options.rounds + 1):
-        for precision, dtype in PRECISIONS.items():
-            for side, module in (("ours", ours), ("stock", stock)):
-                taken = cpu_seconds(lambda module=module, dtype=dtype: step(module, x, dtype))  # type: ignore[misc]
-                if number:  # the first round warms up
-                    seconds.setdefault((precision, side), []).append(taken)
-    middle = {key: statistics.median(values) for key, values in seconds.items()}
-    print(f"{'precision':10}{'ours CPU-s':>12}{'stock':>8}{'ratio':>7}{'GFLOP/s':>9}{'limit':>7}{'share':>7}")
-    for precision, limit in limits.items():
-        mine, theirs = middle[precision, "ours"], middle[precision, "stock"]
-        reached = work / mine
-        seen = f"{precision:10}{mine:12.2f}{theirs:8.2f}{theirs / mine:7.2f}"
-        print(f"{seen}{reached:9.0f}{limit:7.0f}{reached / limit:7.0%}")
-    print(f"ours in bf16 beside ours in fp32 {middle['fp32', 'ours'] / middle['bf16', 'ours']:.1f}x")
-    print(f"ours in bf16 beside stock in fp32 {middle['fp32', 'stock'] / middle['bf16', 'ours']:.1f}x")
+    ours = Encoder(dim, layers=layers, heads=HEADS, feed_dim=4 * dim, dropout=DROPOUT)
+    x = torch.randn(batch, WINDOW_BP, dim)
+    module = ours if name == OURS else as_stock(ours, dropout=DROPOUT)
+    expected = module.eval()(x[:2]).detach().numpy()  # with gradients: without them PyTorch takes another way
+    dtype = PRECISIONS[precision]
+
+    def run() -> np.ndarray:
+        step(module, x, dtype)
+        return expected
+
+    return run
 
 
 def step(module: nn.Module, x: Tensor, dtype: torch.dtype) -> None:
@@ -81,13 +87,6 @@ def step(module: nn.Module, x: Tensor, dtype: torch.dtype) -> None:
     y.float().mean(1).square().sum().backward()
 
 
-def difference(ours: nn.Module, stock: nn.Module, x: Tensor) -> float:
-    """Largest one of the outputs, without dropout but with gradients: without them PyTorch takes another way."""
-    ours.eval()
-    stock.eval()
-    return float((ours(x) - stock(x)).detach().abs().max())
-
-
 def step_gflop(batch: int, *, dim: int, layers: int) -> float:
     """Of the matrix products of a step: 12 dim^2 weights of a layer at each place, and its attention."""
     places = batch * WINDOW_BP
@@ -95,18 +94,7 @@ def step_gflop(batch: int, *, dim: int, layers: int) -> float:
 
 
 def limit_gflops(dtype: torch.dtype, *, batch: int, dim: int) -> float:
-    """Of [places, dim] @ [dim, 4 dim], the best of five."""
+    """Of [places, dim] @ [dim, 4 dim], the best of several."""
     a = torch.randn(batch * WINDOW_BP, dim).to(dtype)
     b = torch.randn(dim, 4 * dim).to(dtype)
-    work = 2 * a.shape[0] * dim * 4 * dim / 1e9
-    return max(work / cpu_seconds(lambda: torch.mm(a, b)) for _ in range(5))
-
-
-def cpu_seconds(work: Callable[[], object]) -> float:
-    started = time.process_time()
-    work()
-    return time.process_time() - started
-
-
-if __name__ == "__main__":
-    main()
+    return 2 * a.shape[0] * dim * 4 * dim / 1e9 / fastest(lambda: torch.mm(a, b), rounds=9)

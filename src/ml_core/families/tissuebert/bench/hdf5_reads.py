@@ -1,20 +1,14 @@
 """Reads of regions.h5 at random beside a peer's layout, the loader, and the memory that writing takes.
 
-    python -m ml_core.families.tissuebert.bench.hdf5_reads                 1,021,780 rows: 20 samples, 51,089 regions
-    python -m ml_core.families.tissuebert.bench.hdf5_reads --samples 6     fewer of them
-
 The peer keeps a sample's regions in one gzipped chunk [1, regions, 150] and opens the file for each item. Both files
-hold the same rows, and one run reads both, on one thread. Memory is what writing adds to the peak of a process of its
-own (Linux).
+hold the same rows.
 """
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +17,8 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from ml_core.bench.case import Reach, Request, Row, Side
+from ml_core.bench.turns import Contender, join, peak_gb, reset_peak, take_turns
 from ml_core.families.tissuebert.batches import ReadMaker, TrainingBags
 from ml_core.families.tissuebert.hdf5 import Regions, open_regions
 from ml_core.families.tissuebert.hdf5_writer import RegionsWriter, Rows
@@ -33,6 +29,8 @@ from ml_core.families.tissuebert.tokens import METHYLATED, NO_CPG, WINDOW_BP, to
 PEER_REGIONS, CPGS, TISSUES = 51_089, 8, 5
 POSITIONS = 10 + 17 * np.arange(CPGS)
 BATCH_ROWS, BAG_READS = 512, 32
+SAMPLES, QUICK_SAMPLES, QUICK_REGIONS = 8, 2, 500
+LEAST_TIMES, LEAST_ROWS = 1000.0, 200_000.0
 
 
 @dataclass(frozen=True)
@@ -49,32 +47,43 @@ class Speeds:
         return self.ours / self.peer
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--samples", type=int, default=20)
-    parser.add_argument("--regions", type=int, default=PEER_REGIONS)
-    parser.add_argument("--peer-items", type=int, default=40)
-    options = parser.parse_args()
+def rows(request: Request) -> list[Row]:
+    samples, regions = (QUICK_SAMPLES, QUICK_REGIONS) if request.quick else (SAMPLES, PEER_REGIONS)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        grown = memory_gb(folder / "memory.h5", samples=options.samples, regions=options.regions)
-        (folder / "memory.h5").unlink()
-        found = measure(folder, samples=options.samples, regions=options.regions, peer_items=options.peer_items)
-    print(f"{found.rows:,} rows; writing them takes {grown:.3f} GB beyond what the process had")
-    print(f"random rows per second: {found.ours:,.0f}, a peer's layout {found.peer:,.1f}, ratio {found.ratio:,.0f}")
-    print(f"loader, rows per second: {found.loader:,.0f}")
+        grown = memory_gb(Path(name) / "memory.h5", samples=samples, regions=regions)
+        (Path(name) / "memory.h5").unlink()
+        found = measure(Path(name), samples=samples, regions=regions, peer_items=20, rounds=request.rounds)
+    what = f"random rows of {found.rows:,}"
+    peer = Side("a gzip chunk for each sample, opened per item", found.peer, "rows/s")
+    return [
+        Row(what, Side("ml_core", found.ours, "rows/s"), peer, ratio=found.ratio, reach=Reach(least=LEAST_TIMES)),
+        Row(
+            "training batches of them, with tables and hidden CpGs",
+            Side("ml_core", found.loader, "rows/s"),
+            reach=Reach(least=LEAST_ROWS),
+            note=join(f"writing {found.rows:,} rows takes {grown:.3f} GB more"),
+        ),
+    ]
 
 
-def measure(folder: Path, *, samples: int, regions: int, peer_items: int) -> Speeds:
+def measure(folder: Path, *, samples: int, regions: int, peer_items: int, rounds: int = 5) -> Speeds:
     """Write both files into `folder`, read them in turn, and load training batches from ours."""
     path, peer = folder / "regions.h5", folder / "peer.h5"
     write_ours(path, samples=samples, regions=regions)
     write_peer(peer, samples=samples, regions=regions)
-    opened = open_regions(path)
-    rng = np.random.default_rng(1)
-    ours = ours_per_second(opened, rng=rng, batches=200)
-    theirs = peer_per_second(peer, opened, rng=rng, items=peer_items)
-    return Speeds(len(opened), ours, theirs, loader_per_second(opened, batches=200))
+    count = len(open_regions(path))
+    wanted = np.random.default_rng(1).integers(0, count, (200, BATCH_ROWS))
+    items = wanted.ravel()[:peer_items]
+    ours, theirs, loader = take_turns(
+        [
+            Contender("ml_core", ours_of, (path, wanted), units=wanted.size),
+            Contender("peer", peer_of, (peer, path, items), units=len(items)),
+            Contender("loader", loader_of, (path, 200), units=200 * (BATCH_ROWS // BAG_READS) * BAG_READS),
+        ],
+        rounds=rounds,
+    )
+    assert np.array_equal(theirs.answers[0], ours.answers[0][: len(items)]), "the two files differ"
+    return Speeds(count, ours.per_second, theirs.per_second, loader.per_second)
 
 
 def made(regions: int, sample: int) -> Rows:
@@ -120,30 +129,36 @@ def write_peer(path: Path, *, samples: int, regions: int) -> None:
             states[sample] = made(regions, sample).states
 
 
-def ours_per_second(opened: Regions, *, rng: np.random.Generator, batches: int) -> float:
-    """One vectorised fetch a batch from the memory map."""
-    wanted = rng.integers(0, len(opened), (batches, BATCH_ROWS))
-    started = time.process_time()
-    for rows in wanted:
-        np.asarray(opened.states[rows])
-    return wanted.size / (time.process_time() - started)
+def ours_of(path: Path, wanted: np.ndarray) -> Callable[[], np.ndarray]:
+    """One vectorised fetch a batch from the memory map; wanted [batches, rows]. Answers with the first batch."""
+    opened = open_regions(path)
+
+    def read() -> np.ndarray:
+        first = np.asarray(opened.states[wanted[0]])
+        for rows in wanted[1:]:
+            np.asarray(opened.states[rows])
+        return first
+
+    return read
 
 
-def peer_per_second(path: Path, opened: Regions, *, rng: np.random.Generator, items: int) -> float:
-    """The file is opened for each row; AssertionError where a row differs from ours."""
-    wanted = rng.integers(0, len(opened), items)
-    found = []
-    started = time.process_time()
-    for row in wanted:
-        with h5py.File(path, "r") as file:
-            found.append(file["states"][opened.row_sample[row], opened.row_region[row]])
-    seconds = time.process_time() - started
-    assert np.array_equal(np.stack(found), opened.states[wanted]), "the two files differ"
-    return items / seconds
+def peer_of(path: Path, ours: Path, wanted: np.ndarray) -> Callable[[], np.ndarray]:
+    """The file is opened for each row."""
+    opened = open_regions(ours)
+
+    def read() -> np.ndarray:
+        found = []
+        for row in wanted:
+            with h5py.File(path, "r") as file:
+                found.append(file["states"][opened.row_sample[row], opened.row_region[row]])
+        return np.stack(found)
+
+    return read
 
 
-def loader_per_second(opened: Regions, *, batches: int) -> float:
+def loader_of(path: Path, batches: int) -> Callable[[], None]:
     """Training batches as the model takes them: drawn, read, with tables and hidden CpGs."""
+    opened: Regions = open_regions(path)
     samples = np.arange(len(opened.samples))
     bags = TrainingBags(
         ReadMaker(opened, places="cpgs", use_dna=True),
@@ -153,10 +168,12 @@ def loader_per_second(opened: Regions, *, batches: int) -> float:
         cpg_dropout=0.05,
     )
     size = BATCH_ROWS // BAG_READS
-    started = time.process_time()
-    for number in range(batches):
-        bags.fetch(np.arange(number * size, (number + 1) * size), seed=0, epoch=0)
-    return batches * size * BAG_READS / (time.process_time() - started)
+
+    def load() -> None:
+        for number in range(batches):
+            bags.fetch(np.arange(number * size, (number + 1) * size), seed=0, epoch=0)
+
+    return load
 
 
 def memory_gb(path: Path, *, samples: int, regions: int) -> float:
@@ -171,17 +188,7 @@ def memory_gb(path: Path, *, samples: int, regions: int) -> float:
 
 
 def _grown(path: Path, samples: int, regions: int, pipe: Any) -> None:
-    Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
-    before = _peak_gb()
+    reset_peak()
+    before = peak_gb() or 0.0
     write_ours(path, samples=samples, regions=regions)
-    pipe.send(_peak_gb() - before)
-
-
-def _peak_gb() -> float:
-    lines: Iterator[str] = iter(Path("/proc/self/status").read_text().splitlines())
-    line = next(each for each in lines if each.startswith("VmHWM"))
-    return int(line.split()[1]) * 1024 / 1e9
-
-
-if __name__ == "__main__":
-    main()
+    pipe.send((peak_gb() or 0.0) - before)
