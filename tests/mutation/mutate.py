@@ -574,10 +574,24 @@ FAULTS = [
     ),
     Fault(
         "segger: a padded neighbour is attended to",
-        "families/segger/attention.py",
-        ".masked_fill(~there[..., None], -1e30)",
+        "families/segger/attend.py",
+        ".masked_fill_(~there, NEVER)",
         "",
         (f"{SEGGER}/test_model.py::test_padding_changes_nothing",),
+    ),
+    Fault(
+        "segger: a layer forgets the nuclei's own transcripts",
+        "families/segger/reach.py",
+        "        if layer == 1:",
+        "        if layer == 9:",
+        (f"{SEGGER}/test_reach.py",),
+    ),
+    Fault(
+        "segger: attention's gradient leaves out what the softmax takes off",
+        "families/segger/attend.py",
+        "            of_logit.sub_(torch.mm(given * out[rows], total))  # what the softmax takes off\n",
+        "",
+        (f"{SEGGER}/test_attend.py",),
     ),
     Fault(
         "a stage keeps the last epoch's weights, not the best ones",

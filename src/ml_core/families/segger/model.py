@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from ml_core.families.segger.attention import EdgeAttention, NeighbourAttention
 from ml_core.families.segger.pairs import GEOMETRY, PAIR
+from ml_core.families.segger.reach import Batch, reached, whole
 
 SHAPE = 5  # geometry.FEATURES
 NO_CANDIDATE = -30.0  # log weight of a padded pair
@@ -40,12 +41,13 @@ class Layer(nn.Module):
         self.norm_tx, self.norm_bd = nn.LayerNorm(width), nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, tx: Tensor, bd: Tensor, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """tx [t, width], bd [b, width] -> the same shapes."""
-        heard = self.tx_tx(tx, tx, batch["neighbours"], batch["step"])
-        heard = heard + self.bd_tx(bd, tx, batch["candidates"], batch["approach"])
+    def forward(self, tx: Tensor, bd: Tensor, batch: Batch, asked: int) -> tuple[Tensor, Tensor]:
+        """tx [t, width], bd [b, width] -> the first `asked` transcripts [asked, width], [b, width]."""
+        here = tx[:asked]
+        heard = self.tx_tx(tx, here, batch["neighbours"][:asked], batch["step"][:asked])
+        heard = heard + self.bd_tx(bd, here, batch["candidates"][:asked], batch["approach"][:asked])
         told = self.tx_bd(tx, bd, batch["belongs"])
-        tx = self.norm_tx(self.skip_tx(tx) + self.dropout(F.elu(heard)))
+        tx = self.norm_tx(self.skip_tx(here) + self.dropout(F.elu(heard)))
         bd = self.norm_bd(self.skip_bd(bd) + self.dropout(F.elu(told)))
         return tx, bd
 
@@ -72,6 +74,7 @@ class Segger(nn.Module):
     ) -> None:
         super().__init__()
         self.mask = genes
+        self.reach = reached
         self.token = nn.Embedding(genes + 1, init_emb)
         self.register_buffer("shape_mean", torch.zeros(SHAPE))
         self.register_buffer("shape_std", torch.ones(SHAPE))
@@ -92,8 +95,8 @@ class Segger(nn.Module):
         self.shape_mean.copy_(shapes.mean(0))
         self.shape_std.copy_(shapes.std(0).clamp_min(1e-3))
 
-    def embed(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Embeddings of transcripts [t, out] and nuclei [b, out] after all layers."""
+    def embed(self, batch: Batch, counts: list[int]) -> tuple[Tensor, Tensor]:
+        """Embeddings after all layers: the first counts[-1] transcripts and all nuclei, [.., out]; see `Reach`."""
         token = self.token(batch["token"])  # [t, init_emb]
         shape = (batch["nucleus_shape"] - self.shape_mean) / self.shape_std
         at, to = batch["belongs"]
@@ -101,13 +104,15 @@ class Segger(nn.Module):
         count = shape.new_zeros(len(shape)).index_add(0, to, torch.ones_like(to, dtype=shape.dtype))
         tx = F.elu(self.tx_in(token))
         bd = F.elu(self.bd_in(torch.cat([inside / count.clamp_min(1)[:, None], shape], dim=1)))
-        for layer in self.layers:
-            tx, bd = layer(tx, bd, batch)
+        for layer, asked in zip(self.layers, counts[1:], strict=True):
+            tx, bd = layer(tx, bd, batch, asked)
         return self.tx_out(tx), self.bd_out(bd)
 
-    def forward(self, batch: dict[str, Tensor]) -> Decoded:
+    def forward(self, batch: Batch) -> Decoded:
         """Score the judged transcripts' pairs; shapes of `batch` as in `samples.TileSamples`."""
-        tx, bd = self.embed(batch)
+        reach = whole if torch.compiler.is_compiling() else self.reach  # sizes that depend on values break a graph
+        batch, counts = reach(batch, layers=len(self.layers))
+        tx, bd = self.embed(batch, counts)
         nuclei, pair = batch["pair_nucleus"], batch["pair"]  # [r, p], [r, p, features]
         here = F.embedding(batch["judged"], tx)  # [r, out]
         there = F.embedding(nuclei.clamp_min(0), bd) if len(bd) else here.new_zeros(*nuclei.shape, tx.shape[1])

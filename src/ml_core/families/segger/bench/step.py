@@ -1,6 +1,7 @@
 """A training step beside the same network with PyG's GATv2Conv in place of our attention: same weights, same losses.
 
-Each side runs as a process is by default, and with freed memory kept (`allocator: keep`). A further row has the seed's
+Ours computes in each layer what the judged transcripts hear from, PyG's all of them; one row has both compute all. Each
+side runs as a process is by default, and with freed memory kept (`allocator: keep`). A further row has the seed's
 way beside it: PyG's `to_hetero` of as many layers, without edge features, which scores a pair by a dot product and so
 does less than ours.
 """
@@ -22,6 +23,7 @@ from ml_core.bench.turns import Contender, cheaper, take_turns
 from ml_core.families.segger.attention import GATv2
 from ml_core.families.segger.family import FAMILY
 from ml_core.families.segger.model import Segger
+from ml_core.families.segger.reach import whole
 from ml_core.families.segger.samples import Batch, TileSamples
 from ml_core.families.segger.settings import ModelSettings
 from ml_core.families.segger.task import SeggerTask
@@ -48,16 +50,18 @@ def rows(request: Request) -> list[Row]:
         for name, build in ((OURS, ours_of), (PYG, pyg_of))
         for allocator in ALLOCATORS
     ]
-    ours, ours_keep, pyg, pyg_keep, hetero = take_turns(
-        [Contender(*side) for side in (*sides, (f"{HETERO}, system", hetero_of, (batch, genes)))],
-        rounds=request.rounds,
+    sides += [(f"{OURS}, all transcripts, keep", all_of, (batch, genes, "keep"))]
+    sides += [(f"{HETERO}, system", hetero_of, (batch, genes))]
+    ours, ours_keep, pyg, pyg_keep, everything, hetero = take_turns(
+        [Contender(*side) for side in sides], rounds=request.rounds
     )
-    losses = [side.answers[0] for side in (ours, ours_keep, pyg, pyg_keep)]
+    losses = [side.answers[0] for side in (ours, ours_keep, pyg, pyg_keep, everything)]
     np.testing.assert_allclose(losses, losses[0], rtol=AGREEMENT)
     return [
         cheaper(f"{what}; allocator keep here, the default process there", ours_keep, pyg, least=4, note="equal loss"),
         cheaper("the same, allocator keep on both sides", ours_keep, pyg_keep, least=1.6),
         cheaper("the same, the default process on both sides", ours, pyg, least=1.6),
+        cheaper("the same, both compute all transcripts in every layer", everything, pyg_keep, least=None),
         cheaper("the same, beside the seed's smaller network, the default process", ours, hetero, least=None),
     ]
 
@@ -87,10 +91,19 @@ def ours_of(batch: Batch, genes: int, allocator: str) -> Callable[[], float]:
     return step_of(network(genes), batch)
 
 
+def all_of(batch: Batch, genes: int, allocator: str) -> Callable[[], float]:
+    """As ours, but each layer computes all transcripts, as PyG does."""
+    prepare_process(TrainingSettings(threads=1, allocator=allocator))
+    model = network(genes)
+    model.reach = whole
+    return step_of(model, batch)
+
+
 def pyg_of(batch: Batch, genes: int, allocator: str) -> Callable[[], float]:
     """The same, each attention replaced by a convolution with its weights."""
     prepare_process(TrainingSettings(threads=1, allocator=allocator))
     model, edges = network(genes), edges_of(batch)
+    model.reach = whole
     features = {
         "tx_tx": batch["step"][batch["neighbours"] >= 0],
         "bd_tx": batch["approach"][batch["candidates"] >= 0],
