@@ -17,11 +17,17 @@ from ml_core.families.segger.scoring import Scores, best_plausible
 from ml_core.families.segger.truth import cell_f1, transcript_accuracy
 
 MODEL, PLAUSIBLE = "model", "model_plausible"
+RIVALS = ("nearest_polygon", "nearest_centroid", "likelihood")
 
 
 def prefix_of(method: str) -> str:
     """What stands before a method's figures in metrics.json."""
     return {MODEL: "", PLAUSIBLE: "plausible."}.get(method, f"baseline.{method}.")
+
+
+def gain_numbers(measure: str, rival: str, interval: tuple[float, float]) -> dict[str, float]:
+    """The 95 % interval of the model's `measure` less a rival's, as metrics.json has it."""
+    return {f"{measure}_gain_on_{rival}_{end}": value for end, value in zip(("low", "high"), interval, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,14 @@ def truth_numbers(cell: np.ndarray, *, truth: np.ndarray, true_cell: np.ndarray)
     }
 
 
+def accuracy_gain(
+    ours: np.ndarray, theirs: np.ndarray, *, truth: np.ndarray, xy: np.ndarray, block_um: float, draws: int
+) -> tuple[float, float]:
+    """95 % interval of what an assignment's accuracy is above another's [n], by bootstrap over blocks of xy [n, 2]."""
+    block = np.unique((xy // block_um).astype(np.int64), axis=0, return_inverse=True)[1].ravel()
+    return mean_interval((ours == truth).astype(float) - (theirs == truth), of=block, draws=draws)
+
+
 # ---------------------------------------------------------------- 2. the ring test
 
 
@@ -145,11 +159,16 @@ def top1_interval(
     gain = _right(ring, method).astype(float) if len(ring.rows) else np.zeros(0)
     if against is not None and len(ring.rows):
         gain -= _right(ring, against)
-    nucleus, place = np.unique(ring.truth, return_inverse=True)
-    if not len(nucleus):
+    return mean_interval(gain, of=ring.truth, draws=draws, seed=seed)
+
+
+def mean_interval(values: np.ndarray, *, of: np.ndarray, draws: int, seed: int = 0) -> tuple[float, float]:
+    """95 % interval of the mean of values [n], by bootstrap over the groups `of` [n] int; NaN without any."""
+    groups, place = np.unique(of, return_inverse=True)
+    if not len(groups):
         return float("nan"), float("nan")
-    total, count = np.bincount(place, gain), np.bincount(place)
-    weight = np.random.default_rng(seed).multinomial(len(nucleus), np.full(len(nucleus), 1 / len(nucleus)), size=draws)
+    total, count = np.bincount(place, values), np.bincount(place)
+    weight = np.random.default_rng(seed).multinomial(len(groups), np.full(len(groups), 1 / len(groups)), size=draws)
     low, high = np.quantile((weight @ total) / (weight @ count), [0.025, 0.975])
     return float(low), float(high)
 

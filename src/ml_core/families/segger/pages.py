@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ml_core.families.segger.evaluate import prefix_of
+from ml_core.families.segger.evaluate import RIVALS, gain_numbers, prefix_of
 from ml_core.families.segger.figures import METHODS
 from ml_core.report import Figure, KeyFigure, Report, Section, Table
 from ml_core.running import StageRun
 from ml_core.summary import Number, Summary
 
 BIOLOGY = {"mecr": "MECR", "contamination": "Contamination"}
-RIVALS = ("nearest_polygon", "nearest_centroid", "likelihood")
 
 
 def page(summary: Summary, *, curves: dict[str, list[dict[str, float]]], provenance: dict[str, str]) -> Report:
@@ -39,40 +38,31 @@ def page(summary: Summary, *, curves: dict[str, list[dict[str, float]]], provena
 
 
 def headline(summary: Summary) -> str:
-    """Who wins, in one sentence; where a baseline does, it comes first. What looks equal to the reader is a tie."""
+    """Who wins, in one sentence; where a baseline does, it comes first.
+
+    A tie is what looks equal to the reader, and a difference whose 95 % interval holds 0.
+    """
     numbers = summary.numbers
     lost, won, tied = [], [], []
     comparisons = [
-        ("the ring test's top-1", "ring.top1", [f"baseline.{rival}.ring.top1" for rival in RIVALS], True),
-        (
-            "MECR at 95 % assigned",
-            "biology.mecr_at_95",
-            [f"baseline.{rival}.biology.mecr_at_95" for rival in RIVALS],
-            False,
-        ),
-        (
-            "contamination at 95 % assigned",
-            "biology.contamination_at_95",
-            [f"baseline.{rival}.biology.contamination_at_95" for rival in RIVALS],
-            False,
-        ),
-        (
-            "accuracy on simulated truth",
-            "truth.transcript_accuracy",
-            [f"baseline.{rival}.truth.transcript_accuracy" for rival in RIVALS],
-            True,
-        ),
+        ("the ring test's top-1", "ring.top1", True),
+        ("MECR at 95 % assigned", "biology.mecr_at_95", False),
+        ("contamination at 95 % assigned", "biology.contamination_at_95", False),
+        ("accuracy on simulated truth", "truth.transcript_accuracy", True),
     ]
-    for what, ours, theirs, more in comparisons:
-        value = _finite(numbers.get(ours))
-        known = {name: there for name in theirs if (there := _finite(numbers.get(name))) is not None}
+    for what, measure, more in comparisons:
+        value = _finite(numbers.get(measure))
+        theirs = {rival: _finite(numbers.get(f"baseline.{rival}.{measure}")) for rival in RIVALS}
+        known = {rival: there for rival, there in theirs.items() if there is not None}
         if value is None or not known:
             continue
         best = (max if more else min)(known, key=lambda name: known[name])
-        rival = METHODS[best.split(".")[1]][0]
+        rival, low, high = METHODS[best][0], *_gain(numbers, measure, best)
         text = f"{what} ({_show(value)} against {_show(known[best])})"
         if _show(value) == _show(known[best]):
             tied.append(text)
+        elif low is not None and high is not None and low <= 0 <= high:
+            tied.append(f"{text[:-1]}, the difference is {_show(low)} to {_show(high)})")
         elif (value > known[best]) == more:
             won.append(text)
         else:
@@ -121,7 +111,7 @@ def provenance(run: StageRun) -> dict[str, str]:
 
 def _ring(summary: Summary) -> Section:
     numbers = summary.numbers
-    low, high = (numbers.get(f"ring.top1_gain_{end}") for end in ("low", "high"))
+    low, high = _gain(numbers, "ring.top1", "nearest_polygon")
     text = (
         "Each nucleus is shrunk to the hull of the inner half of its transcripts. The outer half, whose cell the stain "
         "knows, is hidden from hulls, features, supervision and messages, and must find its nucleus among the four "
@@ -260,8 +250,13 @@ def _figures(summary: Summary, *titles: str) -> list[Figure]:
 
 
 def _interval(numbers: dict[str, Number], name: str, rival: str) -> str:
-    low, high = (numbers.get(f"biology.{name}_gain_on_{rival}_{end}") for end in ("low", "high"))
+    low, high = _gain(numbers, f"biology.{name}_at_95", rival)
     return f"{_show(low)} to {_show(high)}"
+
+
+def _gain(numbers: dict[str, Number], measure: str, rival: str) -> tuple[float | None, float | None]:
+    low, high = (_finite(numbers.get(name)) for name in gain_numbers(measure, rival, (0.0, 0.0)))
+    return low, high
 
 
 def _finite(value: Number) -> float | None:

@@ -15,7 +15,7 @@ from ml_core.families.segger import evaluate, figures, pages
 from ml_core.families.segger.baselines import best_candidate
 from ml_core.families.segger.biology import type_means
 from ml_core.families.segger.data import FULL, SPLITS, Graph, Splits, load_graph, load_splits
-from ml_core.families.segger.evaluate import MODEL, PLAUSIBLE, Assignment, PlausibleAssignment, Ring
+from ml_core.families.segger.evaluate import MODEL, PLAUSIBLE, RIVALS, Assignment, PlausibleAssignment, Ring
 from ml_core.families.segger.pooling import profiles_of
 from ml_core.families.segger.predict import sample_tiles
 from ml_core.families.segger.scoring import score_tiles
@@ -56,7 +56,7 @@ def build(run: StageRun) -> Summary:
         _copy_figure(run, stage=stage, title=title, name=name, summary=summary)
     ring = ring_test(run, known, summary=summary, settings=settings)
     biology = biology_test(run, known, summary=summary, settings=settings)
-    truth_test(known, summary=summary)
+    truth_test(known, summary=summary, settings=settings)
     agreement_test(known, summary=summary)
     _draw(run, known, ring=ring, summary=summary, settings=settings)
     decide(summary)
@@ -114,8 +114,9 @@ def ring_test(run: StageRun, known: Evidence, *, summary: Summary, settings: Rep
             rows.append({"transcripts of": where, "method": figures.METHODS[method][0], **_ring_row(metrics)})
     summary.tables["Ring test"] = rows
     summary.numbers["ring.f1"] = evaluate.f1_at_validation_threshold(test, parts["validation"])
-    low, high = evaluate.top1_interval(test, method=MODEL, against="nearest_polygon", draws=settings.bootstrap_draws)
-    summary.numbers |= {"ring.top1_gain_low": low, "ring.top1_gain_high": high}
+    for rival in RIVALS:
+        gain = evaluate.top1_interval(test, method=MODEL, against=rival, draws=settings.bootstrap_draws)
+        summary.numbers |= evaluate.gain_numbers("ring.top1", rival, gain)
     low, high = evaluate.top1_interval(test, method=MODEL, draws=settings.bootstrap_draws)
     summary.numbers |= {"ring.top1_low": low, "ring.top1_high": high}
     return test
@@ -155,20 +156,17 @@ def biology_test(
             if row["share"] == AT:
                 ends = [f"{name}_{end}" for name in at for end in ("low", "high")]
                 summary.numbers |= {f"biology.{end.replace('_', '_at_95_')}": row[end] for end in ends}
-    for rival in ("likelihood", "nearest_polygon"):
+    for rival in RIVALS:
         ours, theirs = known.assignments[MODEL], known.assignments[rival]
         gains = evaluate.gain_interval(judge, ours, theirs, share=AT, draws=settings.bootstrap_draws)
-        for name, (low, high) in gains.items():
-            summary.numbers |= {
-                f"biology.{name}_gain_on_{rival}_low": low,
-                f"biology.{name}_gain_on_{rival}_high": high,
-            }
+        for name, gain in gains.items():
+            summary.numbers |= evaluate.gain_numbers(f"biology.{name}_at_95", rival, gain)
     figures.biology_curves(curves, run.directory / "figures" / "biology.png")
     summary.figures["Biology over the share assigned"] = "figures/biology.png"
     return curves
 
 
-def truth_test(known: Evidence, *, summary: Summary) -> None:
+def truth_test(known: Evidence, *, summary: Summary, settings: ReportSettings) -> None:
     """Simulated samples only: accuracy and F1, on the test blocks; of plausible nuclei at the share compared at."""
     if "true_cell" not in known.transcripts:
         return
@@ -182,6 +180,16 @@ def truth_test(known: Evidence, *, summary: Summary) -> None:
             numbers = evaluate.truth_numbers(cell[chosen], truth=truth[chosen], true_cell=true_cell[chosen])
             summary.numbers |= {f"{prefix}{place}{name}": value for name, value in numbers.items()}
     ours = known.assignments[MODEL]
+    for rival in RIVALS:
+        gain = evaluate.accuracy_gain(
+            ours.cell[rows],
+            known.assignments[rival].cell[rows],
+            truth=truth[rows],
+            xy=np.asarray(known.graph.xy)[rows],
+            block_um=settings.block_um,
+            draws=settings.bootstrap_draws,
+        )
+        summary.numbers |= evaluate.gain_numbers("truth.transcript_accuracy", rival, gain)
     after_cut = np.where(known.kept, ours.cell, -1)[rows]
     numbers = evaluate.truth_numbers(after_cut, truth=truth[rows], true_cell=true_cell[rows])
     summary.numbers |= {f"truth.after_cut.{name}": value for name, value in numbers.items()}

@@ -122,3 +122,16 @@ def test_at_a_share_plausible_nuclei_are_those_above_its_cut() -> None:
     assert assignment.at_share(0.5).tolist() == [1, 0, -1, -1], "the first one's nearest no longer fits it"
     assert assignment.at_share(0.75).tolist() == [1, 0, 0, -1]
     assert assignment.at_share(1.0).tolist()[3] == -1
+
+
+def test_an_interval_of_accuracies_is_that_of_paired_blocks() -> None:
+    rng = np.random.default_rng(0)
+    xy, truth = rng.uniform(0, 1000, (4000, 2)), rng.integers(0, 9, 4000)
+    ours = np.where(rng.random(4000) < 0.9, truth, -1)
+    kept = {"truth": truth, "xy": xy, "block_um": 100.0, "draws": 400}
+    assert evaluate.accuracy_gain(ours, ours, **kept) == (0.0, 0.0)
+    worse = np.where(rng.random(4000) < 0.9, ours, -1)
+    low, high = evaluate.accuracy_gain(ours, worse, **kept)
+    gain = (ours == truth).mean() - (worse == truth).mean()
+    assert 0 < low < gain < high < 2 * gain
+    assert np.isnan(evaluate.accuracy_gain(ours[:0], worse[:0], **(kept | {"truth": truth[:0], "xy": xy[:0]}))).all()

@@ -48,6 +48,21 @@ def test_what_looks_equal_is_a_tie_and_no_victory(theirs: float) -> None:
     assert said == "Segger is as good as the best baseline in the ring test's top-1 (1 against 1)."
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "tied"), [(-0.004, 0.011, True), (0.001, 0.011, False), (float("nan"), float("nan"), False)]
+)
+def test_a_difference_whose_interval_holds_nothing_is_a_tie(low: float, high: float, tied: bool) -> None:
+    said = headline(
+        ring__top1=0.9679,
+        baseline__likelihood__ring__top1=0.9647,
+        ring__top1_gain_on_likelihood_low=low,
+        ring__top1_gain_on_likelihood_high=high,
+    )
+    shown = "(0.9679 against 0.9647, the difference is -0.004 to 0.011)"
+    assert said.endswith(f"as good as the best baseline in the ring test's top-1 {shown}.") == tied
+    assert said.startswith("Segger is better") != tied
+
+
 @pytest.mark.parametrize("nothing", [None, float("nan")])
 def test_what_was_not_measured_is_compared_with_nothing(nothing: float | None) -> None:
     assert headline(ring__top1=nothing, baseline__nearest_polygon__ring__top1=0.9) == "Nothing could be compared."
