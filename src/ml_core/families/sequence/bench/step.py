@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,8 @@ from torch import Tensor
 
 from ml_core.artifacts import Artifact, Store
 from ml_core.bench.case import Request, Row
-from ml_core.bench.turns import Contender, cheaper, take_turns
+from ml_core.bench.real import real_data
+from ml_core.bench.turns import Contender, Timed, cheaper, take_turns
 from ml_core.families.sequence.data import load_distances, load_table
 from ml_core.families.sequence.encoder_stage import sizes
 from ml_core.families.sequence.encoder_task import EncoderTask
@@ -35,44 +37,67 @@ QUICK_SEED = {**SEED, "dim": 16, "asv_layers": 1, "heads": 2, "token_limit": 64}
 # About as many ASVs of a sample and of a block as infants' stool has (ECAM: 158 to 217 of eight samples).
 RAW = {"subjects": 12, "samples_per_subject": 4, "extra_samples": 0, "asvs": 200}
 CHUNK = 128  # sequences encoded at a time where the whole block does not fit
+ECAM = ("sequence", "ecam")
 ONCE, LARGEST, CAPPED = "once", "largest", "capped"
 PART = 2  # samples of the block that are measured of the layout with the cap's slots; one would have no distance
 PART_SLOTS = 256  # ... and slots of these
 
 
 def rows(request: Request) -> list[Row]:
+    """On a simulated table; on the real one besides, where it is at hand."""
     seed = QUICK_SEED if request.quick else SEED
-    part = PART * min(PART_SLOTS, seed["token_limit"]) / (seed["block_samples"] * seed["token_limit"])
     with tempfile.TemporaryDirectory() as folder:
-        table, distances = artifacts(Path(folder))
-        once, largest = take_turns(
-            [
-                Contender("each ASV once", step_of, (table, distances, seed, ONCE)),
-                Contender("slots of the largest sample", step_of, (table, distances, seed, LARGEST)),
-            ],
-            rounds=request.rounds,
+        table, distances = artifacts(Path(folder), RAW)
+        once, capped = beside_the_cap(table, distances, seed, rounds=request.rounds)
+        (largest,) = take_turns(
+            [Contender("slots of the largest sample", step_of, (table, distances, seed, LARGEST))], rounds=1
         )
-        (capped,) = take_turns(
-            [Contender("slots of the cap", step_of, (table, distances, seed, CAPPED), units=part)], rounds=1
-        )
-    asvs, slots = once.answers[0]
-    what = (
-        f"pretraining step, {seed['asv_layers']} layers, width {seed['dim']}, {seed['block_samples']} samples with "
-        f"{asvs} different ASVs"
-    )
-    note = f"{part:.1%} of the slots measured once, {CHUNK} sequences at a time, and scaled"
-    return [
-        cheaper(f"{what}; padded to {seed['token_limit']:,} slots", once, capped, least=6, note=note),
-        cheaper(f"the same, padded to the largest sample's {slots} ASVs", once, largest, least=None),
+    found = [
+        capped_row("simulated table", once, capped, seed),
+        cheaper(f"the same, padded to the largest sample's {once.answers[0][1]} ASVs", once, largest, least=None),
     ]
+    if (ecam := real_data(*ECAM)) and not request.quick:
+        with tempfile.TemporaryDirectory() as folder:
+            once, capped = beside_the_cap(*artifacts(Path(folder), of_files(ecam)), seed, rounds=request.rounds)
+        found.append(capped_row("ECAM, infants' stool", once, capped, seed))
+    return found
 
 
-def artifacts(folder: Path) -> tuple[Path, Path]:
-    """A simulated table and its distances."""
+def beside_the_cap(table: Path, distances: Path, seed: Mapping[str, int], *, rounds: int) -> tuple[Timed, Timed]:
+    """Each ASV once, and the slots of the cap, by one round of a part of them."""
+    (once,) = take_turns([Contender("each ASV once", step_of, (table, distances, seed, ONCE))], rounds=rounds)
+    side = Contender("slots of the cap", step_of, (table, distances, seed, CAPPED), units=part_of(seed))
+    (capped,) = take_turns([side], rounds=1)
+    return once, capped
+
+
+def part_of(seed: Mapping[str, int]) -> float:
+    """Share of the cap's slots that are measured."""
+    return PART * min(PART_SLOTS, seed["token_limit"]) / (seed["block_samples"] * seed["token_limit"])
+
+
+def capped_row(table: str, once: Timed, capped: Timed, seed: Mapping[str, int]) -> Row:
+    asvs, _ = once.answers[0]
+    what = (
+        f"pretraining step, {table}, {seed['asv_layers']} layers, width {seed['dim']}, {seed['block_samples']} samples "
+        f"with {asvs} different ASVs; padded to {seed['token_limit']:,} slots"
+    )
+    note = f"{part_of(seed):.1%} of the slots measured once, {CHUNK} sequences at a time, and scaled"
+    return cheaper(what, once, capped, least=6, note=note)
+
+
+def of_files(folder: Path) -> dict[str, Any]:
+    """Settings of the stage `raw` for a table, a tree and metadata of the usual names."""
+    names = {"table": "table.biom", "tree": "tree.nwk", "metadata": "metadata.tsv"}
+    return {"source": "path", **{setting: str(folder / name) for setting, name in names.items()}}
+
+
+def artifacts(folder: Path, raw: Mapping[str, Any]) -> tuple[Path, Path]:
+    """A table and its distances."""
     store, made = Store(folder), dict[str, Artifact]()
     for name in ("raw", "table", "unifrac"):
         stage = FAMILY[name]
-        settings = stage.settings(**(RAW if name == "raw" else {}))
+        settings = stage.settings(**(raw if name == "raw" else {}))
         made[name] = run_stage(FAMILY, stage, settings=settings, store=store, inputs=made).artifact
     return made["table"].directory, made["unifrac"].directory
 
