@@ -8,8 +8,9 @@ from typing import Self
 import numpy as np
 
 from ml_core.families.segger.geometry import Polygons
-from ml_core.families.segger.reach import Pairs, pieces
-from ml_core.families.segger.strips import Strips, ranges
+from ml_core.families.segger.reach import Pairs
+from ml_core.families.segger.runs import pieces, ranges
+from ml_core.families.segger.strips import Strips
 
 ON_THE_BOUNDARY_UM = 1e-6  # nearer than this counts as inside: the vertices of a hull lie in the hull
 INSIDE = np.float32(1e-30)  # inside, polygons are ordered by INSIDE x distance to the centroid: below any real distance

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml_core.families.segger.geometry import Polygons
-from ml_core.families.segger.strips import WIDTH_UM, Strips, ranges
+from ml_core.families.segger.runs import pieces, ranges
+from ml_core.families.segger.strips import WIDTH_UM, Strips
 
 PAIRS_AT_ONCE = 64_000  # of a point and a polygon: bounds memory, and what is worked on stays in the cache
 SLACK_UM = 0.05  # by which a point may be off its strip, as borders are rounded
@@ -70,15 +71,6 @@ def in_reach(polygons: Polygons, strips: Strips, *, max_distance_um: float) -> I
         across = strips.x[place[held]]
         held = held[(across >= least) & (across <= greatest)]
         yield Pairs(first, place, starts[first : last + 1] - starts[first], held)
-
-
-def pieces(sizes: np.ndarray, *, most: int) -> list[tuple[int, int]]:
-    """First and last + 1 of runs of things of these sizes [n], of about `most` together; at least one thing each."""
-    if not len(sizes):
-        return []
-    starts = np.cumsum(sizes) - sizes
-    borders = np.unique(np.searchsorted(starts, np.arange(0, starts[-1] + 1, most))).tolist()
-    return list(zip(borders, [*borders[1:], len(sizes)], strict=True))
 
 
 def reach_of(polygons: Polygons, max_distance_um: float) -> np.ndarray:

@@ -9,6 +9,8 @@ from typing import Self
 
 import numpy as np
 
+from ml_core.families.segger.runs import ranges
+
 WIDTH_UM = 8.0
 
 
@@ -89,12 +91,6 @@ class Strips:
             begin[asking] = self.starts[number] + np.searchsorted(ys, low[asking], side="left")
             end[asking] = self.starts[number] + np.searchsorted(ys, high[asking], side="right")
         return begin, np.maximum(end - begin, 0)
-
-
-def ranges(first: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """first[0], first[0] + 1, ... `count[0]` of them, then those of the next: [sum of count]."""
-    before = np.cumsum(count) - count
-    return np.arange(count.sum()) + np.repeat(first - before, count)
 
 
 def strips_of_boxes(boxes: np.ndarray, *, left_um: float) -> np.ndarray:

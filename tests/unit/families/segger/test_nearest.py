@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from ml_core.families.segger import reach
 from ml_core.families.segger.geometry import Polygons, convex_hulls
 from ml_core.families.segger.nearest import nearest_polygons
-from ml_core.families.segger.strips import Strips, by_strip_and_y, ranges
+from ml_core.families.segger.runs import ranges
+from ml_core.families.segger.strips import Strips, by_strip_and_y
 
 
 def by_shapely(points: np.ndarray, shapes: np.ndarray, *, k: int, limit: float) -> tuple[np.ndarray, np.ndarray]:
