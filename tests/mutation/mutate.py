@@ -581,10 +581,10 @@ FAULTS = [
     ),
     Fault(
         "segger: a layer forgets the nuclei's own transcripts",
-        "families/segger/reach.py",
+        "families/segger/receptive.py",
         "        if layer == 1:",
         "        if layer == 9:",
-        (f"{SEGGER}/test_reach.py",),
+        (f"{SEGGER}/test_receptive.py",),
     ),
     Fault(
         "segger: attention's gradient leaves out what the softmax takes off",

@@ -5,7 +5,10 @@ Each gives a score [transcripts, candidates] for the same candidates; the best-s
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+from scipy import sparse
 
 from ml_core.families.segger.expression import Profiles
 
@@ -23,15 +26,24 @@ def nearest_centroid(offset_um: np.ndarray) -> np.ndarray:
     return -np.hypot(offset_um[..., 0], offset_um[..., 1])
 
 
+def smoothed(counts: np.ndarray | sparse.csr_matrix, *, directory: Path | None = None) -> Profiles:
+    """Profiles from the nuclear counts [nuclei, genes] alone; `directory`: as in `Profiles.of`."""
+    return Profiles.of(counts, neighbours=NEIGHBOURS, prior=PRIOR, components=COMPONENTS, directory=directory)
+
+
 def likelihood(
-    gene: np.ndarray, candidate: np.ndarray, distance_um: np.ndarray, *, counts: np.ndarray, scale_um: float = SCALE_UM
+    gene: np.ndarray,
+    candidate: np.ndarray,
+    distance_um: np.ndarray,
+    *,
+    profiles: Profiles,
+    scale_um: float = SCALE_UM,
 ) -> np.ndarray:
     """log p(gene | nucleus) / p(gene) - distance / scale, [transcripts, candidates].
 
-    gene: [transcripts]. candidate: nucleus index, -1 pad, [transcripts, candidates]. counts: [nuclei, genes].
+    gene: [transcripts]. candidate: nucleus index, -1 pad, [transcripts, candidates]. profiles: `smoothed`.
     """
-    ratio = Profiles.of(counts, neighbours=NEIGHBOURS, prior=PRIOR, components=COMPONENTS).ratio
-    return np.where(candidate >= 0, ratio[candidate, gene[:, None]] - distance_um / scale_um, -np.inf)
+    return np.where(candidate >= 0, profiles.ratio_at(gene, candidate) - distance_um / scale_um, -np.inf)
 
 
 def best_candidate(candidate: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -39,4 +51,4 @@ def best_candidate(candidate: np.ndarray, score: np.ndarray) -> tuple[np.ndarray
     score = np.where(candidate >= 0, score, -np.inf)
     column = score.argmax(axis=1)
     rows = np.arange(len(score))
-    return candidate[rows, column].astype(np.int64), score[rows, column]
+    return candidate[rows, column], score[rows, column]

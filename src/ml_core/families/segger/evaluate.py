@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,12 +12,13 @@ from sklearn.metrics import f1_score, precision_recall_curve
 
 from ml_core.families.segger import baselines
 from ml_core.families.segger.biology import Judge, find_markers, keep_share
-from ml_core.families.segger.data import FULL, SPLITS, Graph, Splits, View
-from ml_core.families.segger.expression import nuclear_counts
+from ml_core.families.segger.data import FULL, ROWS_AT_ONCE, SPLITS, Graph, Splits
+from ml_core.families.segger.expression import Profiles, sparse_counts
 from ml_core.families.segger.ring import ring_metrics
 from ml_core.families.segger.scoring import Scores, best_plausible
 from ml_core.families.segger.truth import cell_f1, transcript_accuracy
 
+WEIGHTS_AT_ONCE = 8_000_000  # of draws and nuclei, which bounds the memory of a bootstrap
 MODEL, PLAUSIBLE = "model", "model_plausible"
 RIVALS = ("nearest_polygon", "nearest_centroid", "likelihood")
 
@@ -55,33 +58,58 @@ class PlausibleAssignment(Assignment):
 
     @classmethod
     def of(cls, candidates: np.ndarray, chance: np.ndarray, fit: np.ndarray) -> PlausibleAssignment:
-        column = best_plausible(chance, fit, cut=-np.inf)
-        cell = candidates[np.arange(len(column)), column].astype(np.int64)
-        return cls(cell, fit.max(axis=1), candidates, chance, fit)
+        return cls(_best_of(candidates, chance, fit, cut=-np.inf), fit.max(axis=1), candidates, chance, fit)
 
     def at_share(self, share: float) -> np.ndarray:
         kept = keep_share(self.cell, self.score, share)
         cut = self.score[kept >= 0].min() if (kept >= 0).any() else np.inf
-        column = best_plausible(self.chance, self.fit, cut=cut)
-        return np.where(kept >= 0, self.candidates[np.arange(len(column)), column], -1)
+        return np.where(kept >= 0, _best_of(self.candidates, self.chance, self.fit, cut=cut), np.int32(-1))
 
 
-def baseline_scores(graph: Graph, view: str) -> dict[str, np.ndarray]:
-    """Scores [n, k] of nearest polygon, nearest centroid and likelihood in one view."""
+def _best_of(candidates: np.ndarray, chance: np.ndarray, fit: np.ndarray, *, cut: float) -> np.ndarray:
+    """The most probable of the nuclei that fit, [n], found for some rows at a time."""
+    found = np.empty(len(candidates), candidates.dtype)
+    for rows in pieces_of(len(candidates)):
+        column = best_plausible(chance[rows], fit[rows], cut=cut)
+        found[rows] = candidates[rows][np.arange(len(column)), column]
+    return found
+
+
+def pieces_of(n: int) -> Iterator[slice]:
+    """All rows, some at a time: what is worked out of them needs several times their own memory."""
+    return (slice(start, min(start + ROWS_AT_ONCE, n)) for start in range(0, n, ROWS_AT_ONCE))
+
+
+def smoothed_profiles(graph: Graph, view: str, *, directory: Path | None = None) -> Profiles:
+    """What the baseline by likelihood knows in one view: pooled counts of labelled transcripts."""
     seen = graph.views[view]
-    offset = seen.centroids[seen.candidates.clip(0)] - np.asarray(graph.xy)[:, None]
-    counts = counts_of(graph, seen)
+    size = {"nuclei": len(seen.polygons), "genes": len(graph.genes)}
+    counts = sparse_counts(graph.nucleus, graph.gene, labelled=seen.labelled, **size)
+    return baselines.smoothed(counts, directory=directory)
+
+
+def baseline_scores(
+    graph: Graph, view: str, *, rows: slice | np.ndarray = slice(None), profiles: Profiles | None = None
+) -> dict[str, np.ndarray]:
+    """Scores [r, k] of nearest polygon, nearest centroid and likelihood in one view; profiles: `smoothed_profiles`."""
+    seen, known = graph.views[view], profiles or smoothed_profiles(graph, view)
+    candidates, distance = np.asarray(seen.candidates[rows]), np.asarray(seen.distance[rows])
+    offset = seen.centroids[candidates.clip(0)] - np.asarray(graph.xy[rows])[:, None]
     return {
-        "nearest_polygon": baselines.nearest_polygon(np.asarray(seen.distance)),
+        "nearest_polygon": baselines.nearest_polygon(distance),
         "nearest_centroid": baselines.nearest_centroid(offset),
-        "likelihood": baselines.likelihood(graph.gene, seen.candidates, seen.distance, counts=counts),
+        "likelihood": baselines.likelihood(np.asarray(graph.gene[rows]), candidates, distance, profiles=known),
     }
 
 
-def counts_of(graph: Graph, view: View) -> np.ndarray:
-    """Labelled transcripts of each nucleus by gene, [nuclei, genes]."""
-    size = {"nuclei": len(view.polygons), "genes": len(graph.genes)}
-    return nuclear_counts(graph.nucleus, graph.gene, labelled=view.labelled, **size)
+def baseline_assignments(graph: Graph, view: str, *, profiles: Profiles) -> dict[str, Assignment]:
+    """The best candidate of every transcript by each of these scores."""
+    found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+    for rows in pieces_of(len(graph.rows)):
+        candidates = np.asarray(graph.views[view].candidates[rows])
+        for name, score in baseline_scores(graph, view, rows=rows, profiles=profiles).items():
+            found.setdefault(name, []).append(baselines.best_candidate(candidates, score))
+    return {name: Assignment(*map(np.concatenate, zip(*parts, strict=True))) for name, parts in found.items()}
 
 
 # ---------------------------------------------------------------- 1. simulated truth
@@ -123,16 +151,16 @@ class Ring:
         return {name: ring_metrics(self.candidates, score, self.truth) for name, score in self.scores.items()}
 
 
-def ring_of(graph: Graph, *, view: str, scores: Scores) -> Ring:
+def ring_of(graph: Graph, *, view: str, scores: Scores, profiles: Profiles | None = None) -> Ring:
     """All ring transcripts with the model's and the baselines' scores for the same candidates."""
-    chance = np.zeros(graph.views[view].candidates.shape, np.float32)
-    chance[scores.transcript] = scores.chance
     rows = np.flatnonzero(graph.held_out(view))
-    methods = {MODEL: chance, **baseline_scores(graph, view)}
-    candidates = np.asarray(graph.views[view].candidates)[rows]
-    return Ring(
-        rows, graph.nucleus[rows].astype(np.int64), candidates, {name: score[rows] for name, score in methods.items()}
-    )
+    candidates = np.asarray(graph.views[view].candidates[rows])
+    chance = np.zeros(candidates.shape, np.float32)
+    place = np.searchsorted(scores.transcript, rows)
+    judged = np.append(scores.transcript, -1)[place] == rows
+    chance[judged] = scores.chance[place[judged]]
+    methods = {MODEL: chance, **baseline_scores(graph, view, rows=rows, profiles=profiles)}
+    return Ring(rows, graph.nucleus[rows].astype(np.int64), candidates, methods)
 
 
 def in_split(splits: Splits, rows: np.ndarray, split: str) -> np.ndarray:
@@ -168,8 +196,12 @@ def mean_interval(values: np.ndarray, *, of: np.ndarray, draws: int, seed: int =
     if not len(groups):
         return float("nan"), float("nan")
     total, count = np.bincount(place, values), np.bincount(place)
-    weight = np.random.default_rng(seed).multinomial(len(groups), np.full(len(groups), 1 / len(groups)), size=draws)
-    low, high = np.quantile((weight @ total) / (weight @ count), [0.025, 0.975])
+    rng, even, means = np.random.default_rng(seed), np.full(len(groups), 1 / len(groups)), []
+    at_once = max(1, WEIGHTS_AT_ONCE // len(groups))
+    for start in range(0, draws, at_once):  # the same draws as all at once: each row follows the one before
+        weight = rng.multinomial(len(groups), even, size=min(at_once, draws - start))
+        means.append((weight @ total) / (weight @ count))
+    low, high = np.quantile(np.concatenate(means), [0.025, 0.975])
     return float(low), float(high)
 
 

@@ -102,6 +102,12 @@ class Profiles:
         """The same for some nuclei [b], [b, g]."""
         return np.log(self.sums[nuclei] / self.totals[nuclei, None] / self.background).astype(np.float32)  # type: ignore[no-any-return]
 
+    def ratio_at(self, gene: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+        """`ratio` of each transcript's gene [n] in its candidates [n, k], [n, k]; 0 where there is no candidate."""
+        at = candidates.clip(0)
+        ratio = np.log(self.sums[at, gene[:, None]] / self.totals[at] / self.background[gene][:, None])
+        return np.where(candidates >= 0, ratio, 0).astype(np.float32)
+
     @cached_property
     def best_ratio(self) -> np.ndarray:
         """Log ratio of each gene in the nuclei that it fits best (99th percentile: no single one decides), [g]."""

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from ml_core.families.segger.attention import EdgeAttention, NeighbourAttention
 from ml_core.families.segger.pairs import GEOMETRY, PAIR
-from ml_core.families.segger.reach import Batch, reached, whole
+from ml_core.families.segger.receptive import Batch, receptive_field, whole
 
 SHAPE = 5  # geometry.FEATURES
 NO_CANDIDATE = -30.0  # log weight of a padded pair
@@ -74,7 +74,7 @@ class Segger(nn.Module):
     ) -> None:
         super().__init__()
         self.mask = genes
-        self.reach = reached
+        self.field = receptive_field
         self.token = nn.Embedding(genes + 1, init_emb)
         self.register_buffer("shape_mean", torch.zeros(SHAPE))
         self.register_buffer("shape_std", torch.ones(SHAPE))
@@ -96,7 +96,7 @@ class Segger(nn.Module):
         self.shape_std.copy_(shapes.std(0).clamp_min(1e-3))
 
     def embed(self, batch: Batch, counts: list[int]) -> tuple[Tensor, Tensor]:
-        """Embeddings after all layers: the first counts[-1] transcripts and all nuclei, [.., out]; see `Reach`."""
+        """Embeddings after all layers: counts[-1] transcripts and all nuclei, [.., out]; see `ReceptiveField`."""
         token = self.token(batch["token"])  # [t, init_emb]
         shape = (batch["nucleus_shape"] - self.shape_mean) / self.shape_std
         at, to = batch["belongs"]
@@ -110,8 +110,8 @@ class Segger(nn.Module):
 
     def forward(self, batch: Batch) -> Decoded:
         """Score the judged transcripts' pairs; shapes of `batch` as in `samples.TileSamples`."""
-        reach = whole if torch.compiler.is_compiling() else self.reach  # sizes that depend on values break a graph
-        batch, counts = reach(batch, layers=len(self.layers))
+        field = whole if torch.compiler.is_compiling() else self.field  # sizes that depend on values break a graph
+        batch, counts = field(batch, layers=len(self.layers))
         tx, bd = self.embed(batch, counts)
         nuclei, pair = batch["pair_nucleus"], batch["pair"]  # [r, p], [r, p, features]
         here = F.embedding(batch["judged"], tx)  # [r, out]

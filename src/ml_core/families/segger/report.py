@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,6 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from ml_core.families.segger import evaluate, figures, pages
-from ml_core.families.segger.baselines import best_candidate
 from ml_core.families.segger.biology import type_means
 from ml_core.families.segger.data import FULL, SPLITS, Graph, Splits, load_graph, load_splits
 from ml_core.families.segger.evaluate import MODEL, PLAUSIBLE, RIVALS, Assignment, PlausibleAssignment, Ring
@@ -28,6 +29,7 @@ from ml_core.summary import Summary
 
 AT = 0.95  # the share assigned at which methods are compared
 FOLDS = 3
+JUDGED_BY = ("vendor_nucleus", "true_nucleus", "true_cell")  # columns of transcripts.parquet; the latter if simulated
 CALIBRATED = 0.05  # greatest expected calibration error
 
 
@@ -69,21 +71,22 @@ def build(run: StageRun) -> Summary:
 def gather_evidence(run: StageRun) -> Evidence:
     """Load the sample and put every method's assignment side by side."""
     graph, splits = load_graph(run.inputs["graph"].directory), load_splits(run.inputs["splits"].directory)
-    table = (
-        pq.read_table(run.inputs["transcripts"].path("transcripts.parquet")).to_pandas().iloc[np.asarray(graph.rows)]
-    )
+    path = run.inputs["transcripts"].path("transcripts.parquet")
+    columns = [name for name in JUDGED_BY if name in pq.read_schema(path).names]
+    table = pq.read_table(path, columns=columns).to_pandas().iloc[np.asarray(graph.rows)]
     scores = run.inputs["predictions"].directory / "scores"
     cell, evidence, chance, fit, after_cut = (
-        np.load(scores / f"{name}.npy") for name in ("cell", "evidence", "chance", "fit", "kept")
+        np.load(scores / f"{name}.npy", mmap_mode="r") for name in ("cell", "evidence", "chance", "fit", "kept")
     )
-    candidates = np.asarray(graph.views[FULL].candidates)
-    cell = cell.astype(np.int64)
+    candidates = graph.views[FULL].candidates
     if run.inputs["predictions"].manifest["settings"]["assign_by"] == "plausible":
         ours = {MODEL: PlausibleAssignment(cell, fit.max(axis=1), candidates, chance, fit)}
     else:
         ours = {MODEL: Assignment(cell, evidence), PLAUSIBLE: PlausibleAssignment.of(candidates, chance, fit)}
-    scored = {name: best_candidate(candidates, score) for name, score in evaluate.baseline_scores(graph, FULL).items()}
-    methods = {**ours, **{name: Assignment(*pair) for name, pair in scored.items()}}
+    with TemporaryDirectory(dir=run.directory, prefix="profiles-") as folder:
+        profiles = evaluate.smoothed_profiles(graph, FULL, directory=Path(folder))
+        methods = {**ours, **evaluate.baseline_assignments(graph, FULL, profiles=profiles)}
+        del profiles
     nuclear = np.asarray(graph.nucleus) >= 0
     likelihood = methods["likelihood"]
     kept = np.where(nuclear, graph.nucleus, likelihood.cell)
@@ -91,8 +94,8 @@ def gather_evidence(run: StageRun) -> Evidence:
     methods["nearest_polygon_our_cut"] = Assignment(
         methods["nearest_polygon"].cell, _evidence_of(known=methods, graph=graph, run=run)
     )
-    vendor = table["vendor_nucleus"].to_numpy().astype(np.int64)
-    methods["vendor"] = Assignment(vendor, np.zeros(len(vendor)))
+    vendor = table["vendor_nucleus"].to_numpy().astype(np.int32)
+    methods["vendor"] = Assignment(vendor, np.zeros(len(vendor), np.float32))
     return Evidence(graph, splits, table, methods, chance, after_cut)
 
 
@@ -100,9 +103,16 @@ def ring_test(run: StageRun, known: Evidence, *, summary: Summary, settings: Rep
     """Score the shrunken view that training never saw; metrics on the test blocks and on the whole sample."""
     model, description = load_model(run.inputs["model"])
     view = description["test_view"]
-    samples, _ = sample_tiles(run, graph=known.graph, description=description, view=view, folds=FOLDS)
-    scores = score_tiles(SeggerTask(model, weights={}), samples, progress=run.progress)
-    whole = evaluate.ring_of(known.graph, view=view, scores=scores)
+    with TemporaryDirectory(dir=run.directory, prefix="profiles-") as folder:
+        how = {"graph": known.graph, "description": description, "view": view, "folds": FOLDS}
+        samples, _ = sample_tiles(run, **how, directory=Path(folder))
+        held_out = known.graph.held_out(view)
+        scores = score_tiles(SeggerTask(model, weights={}), samples, only=held_out, progress=run.progress)
+        del samples
+    with TemporaryDirectory(dir=run.directory, prefix="profiles-") as folder:
+        profiles = evaluate.smoothed_profiles(known.graph, view, directory=Path(folder))
+        whole = evaluate.ring_of(known.graph, view=view, scores=scores, profiles=profiles)
+        del profiles
     parts = {split: whole.of(evaluate.in_split(known.splits, whole.rows, split)) for split in SPLITS}
     test = parts["test"]
     rows: list[dict[str, Any]] = []
@@ -269,10 +279,15 @@ def _draw(run: StageRun, known: Evidence, *, ring: Ring, summary: Summary, setti
 def _evidence_of(*, known: dict[str, Assignment], graph: Graph, run: StageRun) -> np.ndarray:
     """Our cut's score for the nearest nucleus: shows how much of a gain is the cut's alone."""
     description = json.loads(run.inputs["model"].path("model.json").read_text())
-    profiles = profiles_of(graph, view=FULL, **description["profiles"])
-    cell = known["nearest_polygon"].cell
-    ratio = profiles.ratio_of(np.asarray(graph.gene), cell[:, None], counted_in=np.asarray(graph.nucleus))
-    return np.where(cell >= 0, ratio[:, 0] - profiles.best_ratio[np.asarray(graph.gene)], -np.inf)
+    found = np.empty(len(graph.rows), np.float32)
+    with TemporaryDirectory(dir=run.directory, prefix="profiles-") as folder:
+        profiles = profiles_of(graph, view=FULL, **description["profiles"], directory=Path(folder))
+        for rows in evaluate.pieces_of(len(found)):
+            cell, gene = known["nearest_polygon"].cell[rows], np.asarray(graph.gene[rows])
+            ratio = profiles.ratio_of(gene, cell[:, None], counted_in=np.asarray(graph.nucleus[rows]))
+            found[rows] = np.where(cell >= 0, ratio[:, 0] - profiles.best_ratio[gene], -np.inf)
+        del profiles
+    return found
 
 
 def _copy_figure(run: StageRun, *, stage: str, title: str, name: str, summary: Summary) -> None:

@@ -51,10 +51,23 @@ def best_plausible(chance: np.ndarray, fit: np.ndarray, *, cut: float | np.ndarr
 
 
 def score_tiles(
-    task: SeggerTask, samples: TileSamples, *, at_once: int = 2, progress: Callable[..., Iterable[int]] | None = None
+    task: SeggerTask,
+    samples: TileSamples,
+    *,
+    at_once: int = 2,
+    only: np.ndarray | None = None,
+    progress: Callable[..., Iterable[int]] | None = None,
 ) -> Scores:
-    """Judge every transcript once: its gene is hidden from the network while it is judged. Uses the CPU."""
-    parts = list(score_batches(task, samples, at_once=at_once, progress=progress))
+    """Judge every transcript once: its gene is hidden from the network while it is judged. Uses the CPU.
+
+    only [n] bool: of all of the graph's transcripts those whose scores are wanted.
+    """
+    parts = []
+    for number, found in enumerate(score_batches(task, samples, at_once=at_once, progress=progress)):
+        wanted = slice(None) if only is None else only[found[0]]
+        parts.append([values[wanted] for values in found])
+        if number % RELEASE_EVERY == 0:
+            samples.release()
     transcript, chance, fit = (np.concatenate(values) for values in zip(*parts, strict=True))
     order = np.argsort(transcript, kind="stable")
     return Scores(transcript[order], chance[order], fit[order])

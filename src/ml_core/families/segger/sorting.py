@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from ml_core.families.segger.buckets import Buckets
 from ml_core.families.segger.chunks import Chunks
 from ml_core.families.segger.data import ROWS_AT_ONCE
-from ml_core.families.segger.strips import strip_of
+from ml_core.families.segger.strips import by_strip_and_y, strip_of
 from ml_core.families.segger.transcripts import KEPT
 
 PLACE = ("x_um", "y_um")
@@ -39,7 +39,7 @@ def sort_transcripts(table: Path, directory: Path, *, most: int) -> Chunks:
         buckets.deal(chunk_of_strip[strip_of(xy, left_um=left_um)], rows=rows, xy=xy, **others)
     for chunk in range(len(chunks)):
         mine = buckets.read(chunk)
-        order = np.lexsort((mine["xy"][:, 1], strip_of(mine["xy"], left_um=left_um)))
+        order = by_strip_and_y(strip_of(mine["xy"], left_um=left_um), mine["xy"][:, 1])
         buckets.write(chunk, **{name: values[order] for name, values in mine.items()})
     return chunks
 

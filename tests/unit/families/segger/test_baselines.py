@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ml_core.families.segger.baselines import best_candidate, likelihood, nearest_centroid, nearest_polygon
+from ml_core.families.segger.baselines import best_candidate, likelihood, nearest_centroid, nearest_polygon, smoothed
 from ml_core.families.segger.ring import ring_metrics
 
 
@@ -23,9 +23,9 @@ def test_likelihood_prefers_the_nucleus_whose_kind_has_the_gene() -> None:
     kind = np.arange(80) % 2
     counts = np.stack([rng.poisson([8, 8, 0.2, 0.2] if k == 0 else [0.2, 0.2, 8, 8]) for k in kind])
     candidate = np.array([[0, 1], [0, 1]])
-    score = likelihood(np.array([0, 2]), candidate, np.ones((2, 2)), counts=counts)
+    score = likelihood(np.array([0, 2]), candidate, np.ones((2, 2)), profiles=smoothed(counts))
     assert best_candidate(candidate, score)[0].tolist() == [0, 1]
-    far = likelihood(np.array([0, 2]), candidate, np.array([[100.0, 1.0], [1.0, 100.0]]), counts=counts)
+    far = likelihood(np.array([0, 2]), candidate, np.array([[100.0, 1.0], [1.0, 100.0]]), profiles=smoothed(counts))
     assert best_candidate(candidate, far)[0].tolist() == [1, 0]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ml_core.families.segger import biology
 from ml_core.families.segger.biology import Judge, Markers, find_markers, keep_share, type_means
 
 
@@ -61,6 +62,33 @@ def test_bootstrap_over_blocks_surrounds_the_measure_and_is_paired_by_seed(marke
     assert low[0] < value["mecr"] < high[0]
     assert low[1] < value["contamination"] < high[1]
     assert np.array_equal(draws, seen.bootstrap(nucleus, draws=400, seed=1))
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 40])
+def test_some_cells_at_a_time_give_what_all_at_once_give(
+    markers: Markers, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """40 cells, two to a block of 60 um: seven at a time end within blocks, which stay whole."""
+    rng = np.random.default_rng(3)
+    nucleus, gene = rng.integers(-1, 40, 900), rng.integers(0, 5, 900)
+    given, of = rng.integers(-1, 40, 900), rng.random(40) < 0.6
+    centre = np.stack([np.arange(40) * 30.0, np.zeros(40)], axis=1)[rng.permutation(40)]
+
+    def found() -> list[np.ndarray]:
+        seen = Judge(gene, nucleus=nucleus, centre_um=centre, markers=markers)
+        whole, part = seen.measure(given), seen.measure(given, of=of)
+        return [np.array([*whole.values(), *part.values()]), seen.bootstrap(given, draws=20, seed=0)]
+
+    expected = found()
+    monkeypatch.setattr(biology, "CELLS_AT_ONCE", at_once)
+    for one, other in zip(expected, found(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    held = [set(gene[given == cell].tolist()) for cell in range(40)]
+    shares = [
+        sum(set(pair) <= cell for cell in held) / sum(bool(set(pair) & cell) for cell in held)
+        for pair in ((0, 2), (0, 3), (1, 2), (1, 3))
+    ]
+    assert expected[0][0] == pytest.approx(np.mean(shares))
 
 
 def test_keep_share_keeps_the_best_scored_of_all_transcripts() -> None:

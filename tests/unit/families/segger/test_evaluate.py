@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_core.families.segger import evaluate
+from ml_core.families.segger import baselines, evaluate
 from ml_core.families.segger.data import FULL
-from ml_core.families.segger.evaluate import MODEL, Assignment, Ring
+from ml_core.families.segger.evaluate import MODEL, Assignment, PlausibleAssignment, Ring
+from ml_core.families.segger.scoring import Scores
 from tests.unit.families.segger.tiny import Tiny
 
 
@@ -41,6 +42,55 @@ def test_the_baselines_choose_among_the_models_candidates(tiny: Tiny) -> None:
     for score in evaluate.baseline_scores(tiny.graph, FULL).values():
         assert score.shape == view.candidates.shape
         assert np.isfinite(score[view.candidates >= 0]).all()
+
+
+def test_baselines_of_some_rows_are_those_of_all(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    view, profiles = tiny.graph.views[FULL], evaluate.smoothed_profiles(tiny.graph, FULL)
+    whole = evaluate.baseline_scores(tiny.graph, FULL)
+    some = np.arange(5, len(view.candidates), 3)
+    for name, score in evaluate.baseline_scores(tiny.graph, FULL, rows=some, profiles=profiles).items():
+        np.testing.assert_array_equal(score, whole[name][some])
+    ratio = profiles.ratio[view.candidates, np.asarray(tiny.graph.gene)[:, None]]
+    expected = np.where(view.candidates >= 0, ratio - view.distance / baselines.SCALE_UM, -np.inf)
+    np.testing.assert_array_equal(whole["likelihood"], expected)
+    monkeypatch.setattr(evaluate, "ROWS_AT_ONCE", 100)
+    for name, found in evaluate.baseline_assignments(tiny.graph, FULL, profiles=profiles).items():
+        cell, score = baselines.best_candidate(view.candidates, whole[name])
+        np.testing.assert_array_equal(found.cell, cell)
+        np.testing.assert_array_equal(found.score, score)
+
+
+def test_plausible_nuclei_of_some_rows_at_a_time_are_those_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(4)
+    candidates = rng.integers(0, 30, (90, 4)).astype(np.int32)
+    chance, fit = rng.random((2, 90, 4)).astype(np.float32)
+
+    def found() -> list[np.ndarray]:
+        ours = PlausibleAssignment.of(candidates, chance, fit)
+        return [ours.cell, ours.at_share(0.5)]
+
+    whole = found()
+    monkeypatch.setattr(evaluate, "ROWS_AT_ONCE", 7)
+    for one, other in zip(whole, found(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_an_interval_from_some_draws_at_a_time_is_that_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    ring = random_ring(5)
+    whole = evaluate.top1_interval(ring, method=MODEL, draws=50)
+    monkeypatch.setattr(evaluate, "WEIGHTS_AT_ONCE", 60)
+    assert evaluate.top1_interval(ring, method=MODEL, draws=50) == whole
+
+
+def test_the_ring_holds_the_chances_of_the_held_out_only(tiny: Tiny) -> None:
+    held, shape = np.flatnonzero(tiny.graph.held_out("0.50")), tiny.graph.views["0.50"].candidates.shape
+    chance = np.random.default_rng(0).random(shape).astype(np.float32)
+    everything = Scores(np.arange(shape[0]), chance, chance)
+    wanted = Scores(held[1:], chance[held[1:]], chance[held[1:]])  # the first one was not judged
+    one, other = (evaluate.ring_of(tiny.graph, view="0.50", scores=scores) for scores in (everything, wanted))
+    np.testing.assert_array_equal(one.scores[MODEL], chance[held])
+    np.testing.assert_array_equal(other.scores[MODEL][1:], chance[held[1:]])
+    assert not other.scores[MODEL][0].any()
 
 
 def test_a_ring_of_some_rows_is_that_of_those_rows() -> None:

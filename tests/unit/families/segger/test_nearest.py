@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import shapely
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from ml_core.families.segger import reach
 from ml_core.families.segger.geometry import Polygons, convex_hulls
 from ml_core.families.segger.nearest import nearest_polygons
-from ml_core.families.segger.strips import Strips
+from ml_core.families.segger.runs import ranges
+from ml_core.families.segger.strips import Strips, by_strip_and_y
 
 
 def by_shapely(points: np.ndarray, shapes: np.ndarray, *, k: int, limit: float) -> tuple[np.ndarray, np.ndarray]:
@@ -80,6 +83,35 @@ def test_points_in_any_order_get_the_same_answers() -> None:
     np.testing.assert_array_equal(other_distance, distance[order])
 
 
+@given(seed=st.integers(0, 10_000), strips=st.sampled_from([1, 9, 70_000]), heights=st.sampled_from([3, 40, 10_000]))
+def test_the_order_is_that_of_a_stable_sort(seed: int, strips: int, heights: int) -> None:
+    rng = np.random.default_rng(seed)
+    strip, y = rng.integers(0, strips, 300).astype(np.int32), rng.integers(0, heights, 300).astype(np.float32)
+    np.testing.assert_array_equal(by_strip_and_y(strip, y), np.lexsort((y, strip)))
+
+
+@given(seed=st.integers(0, 10_000), per_block=st.sampled_from([1, 60, 700]))
+def test_what_a_polygon_is_to_a_point_hangs_on_nothing_else(seed: int, per_block: int) -> None:
+    """The same bits whatever else is measured beside: other points, other polygons, other blocks."""
+    rng = np.random.default_rng(seed)
+    points = (rng.uniform(0, 60, (200, 2)) + 3000).astype(np.float32)
+    hulls = convex_hulls(
+        (np.repeat(rng.uniform(0, 60, (25, 2)), 8, axis=0) + rng.normal(3000, 3, (200, 2))).astype(np.float32),
+        group=np.repeat(np.arange(25), 8),
+        groups=25,
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reach, "PAIRS_AT_ONCE", per_block)
+        index, distance = nearest_polygons(points, polygons=hulls, k=25, max_distance_um=15.0)
+    for few in (points[:1], points[50:120]):
+        alone = nearest_polygons(few, polygons=hulls, k=25, max_distance_um=15.0)
+        at = slice(0, 1) if len(few) == 1 else slice(50, 120)
+        np.testing.assert_array_equal(alone[0], index[at])
+        np.testing.assert_array_equal(alone[1], distance[at])
+    (one,) = (nearest_polygons(points, polygons=hulls.take(np.array([7])), k=1, max_distance_um=15.0)[1],)
+    np.testing.assert_array_equal(one[:, 0], np.where(index == 7, distance, np.inf).min(axis=1))
+
+
 @given(seed=st.integers(0, 10_000))
 def test_a_box_gives_all_of_its_points(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -87,7 +119,10 @@ def test_a_box_gives_all_of_its_points(seed: int) -> None:
     strips = Strips.of(points)
     low = rng.uniform(-10, 50, (4, 2))
     boxes = np.hstack([low, low + rng.uniform(0, 30, (4, 2))])
-    for box, places in zip(boxes, strips.boxes(boxes), strict=True):
+    crossing, strip = strips.crossed(boxes)
+    begin, count = strips.runs(strip, low=boxes[crossing, 1], high=boxes[crossing, 3])
+    for number, box in enumerate(boxes):
+        places = ranges(begin[crossing == number], count[crossing == number])
         inside = np.flatnonzero(np.all((points >= box[:2]) & (points <= box[2:]), axis=1))
         assert set(inside) <= set(strips.order[places])
         assert len(set(places)) == len(places)

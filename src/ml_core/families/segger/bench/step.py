@@ -23,7 +23,7 @@ from ml_core.bench.turns import Contender, cheaper, take_turns
 from ml_core.families.segger.attention import GATv2
 from ml_core.families.segger.family import FAMILY
 from ml_core.families.segger.model import Segger
-from ml_core.families.segger.reach import whole
+from ml_core.families.segger.receptive import whole
 from ml_core.families.segger.samples import Batch, TileSamples
 from ml_core.families.segger.settings import ModelSettings
 from ml_core.families.segger.task import SeggerTask
@@ -95,7 +95,7 @@ def all_of(batch: Batch, genes: int, allocator: str) -> Callable[[], float]:
     """As ours, but each layer computes all transcripts, as PyG does."""
     prepare_process(TrainingSettings(threads=1, allocator=allocator))
     model = network(genes)
-    model.reach = whole
+    model.field = whole
     return step_of(model, batch)
 
 
@@ -103,7 +103,7 @@ def pyg_of(batch: Batch, genes: int, allocator: str) -> Callable[[], float]:
     """The same, each attention replaced by a convolution with its weights."""
     prepare_process(TrainingSettings(threads=1, allocator=allocator))
     model, edges = network(genes), edges_of(batch)
-    model.reach = whole
+    model.field = whole
     features = {
         "tx_tx": batch["step"][batch["neighbours"] >= 0],
         "bd_tx": batch["approach"][batch["candidates"] >= 0],

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from ml_core.families.segger.reach import reached, whole
+from ml_core.families.segger.receptive import receptive_field, whole
 from ml_core.families.segger.samples import Batch
 from tests.unit.families.segger.tiny import Tiny
 
@@ -21,9 +21,9 @@ def batch(tiny: Tiny) -> Batch:
 @pytest.mark.parametrize("layers", [0, 1, 3])
 def test_scores_and_gradients_are_those_of_the_whole(tiny: Tiny, batch: Batch, layers: int) -> None:
     found = []
-    for reach in (whole, reached):
+    for field in (whole, receptive_field):
         model = tiny.network(num_mid_layers=layers).train()
-        model.reach = reach
+        model.field = field
         decoded = model(batch)
         sum((each[each > -20].square().mean() for each in decoded), torch.zeros(())).backward()
         found.append([*decoded, *(weight.grad for weight in model.parameters())])
@@ -35,7 +35,7 @@ def test_scores_and_gradients_are_those_of_the_whole(tiny: Tiny, batch: Batch, l
 
 
 def test_each_layer_has_fewer_and_the_last_only_the_judged(batch: Batch) -> None:
-    part, counts = reached(batch, layers=3)
+    part, counts = receptive_field(batch, layers=3)
     assert counts == sorted(counts, reverse=True)
     assert counts[-1] == len(batch["judged"]) < counts[-2] < counts[0] <= len(batch["token"])
     assert torch.equal(part["judged"], torch.arange(counts[-1]))
@@ -43,7 +43,7 @@ def test_each_layer_has_fewer_and_the_last_only_the_judged(batch: Batch) -> None
 
 
 def test_everyone_that_a_needed_transcript_hears_is_there(batch: Batch) -> None:
-    part, counts = reached(batch, layers=2)
+    part, counts = receptive_field(batch, layers=2)
     for into, out in itertools.pairwise(counts):
         asked = part["neighbours"][:out]
         assert asked.max() < into
