@@ -1,7 +1,7 @@
 """Attention of all heads between one product and the next, a few sequences at a time.
 
-Logits, softmax, dropout and the products of a block stay in the cache; what is kept for the backward pass is the
-softmax, as PyTorch would, but not a second copy of it with dropout.
+Logits, softmax, dropout and the products of a block stay in the cache. In half precision the softmax is kept for the
+backward pass; in fp32 it is computed again, which is no dearer than writing and reading it, and saves its memory.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ def attention(query_key_value: Tensor, there: Tensor | None = None, *, heads: in
     """
     if not in_pieces(query_key_value):
         return plain_attention(query_key_value, there, heads=heads, dropout=dropout)
-    keep_weights = torch.is_grad_enabled() and query_key_value.requires_grad
+    for_backward = torch.is_grad_enabled() and query_key_value.requires_grad
     mixed: Tensor = _Attention.apply(  # type: ignore[no-untyped-call]
-        query_key_value, there, heads, dropout, keep_weights
+        query_key_value, there, heads, dropout, for_backward
     )
     return mixed
 
@@ -50,13 +50,14 @@ def plain_attention(query_key_value: Tensor, there: Tensor | None, *, heads: int
 class _Attention(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, query_key_value: Tensor, there: Tensor | None, heads: int, dropout: float, keep_weights: bool
+        ctx: Any, query_key_value: Tensor, there: Tensor | None, heads: int, dropout: float, for_backward: bool
     ) -> Tensor:
         batch, places, width = query_key_value.shape
         masks = Masks(dropout) if dropout else None
         ctx.heads, ctx.dropout_scale = heads, masks.scale if masks else 1.0
+        keep_weights = for_backward and query_key_value.element_size() < 4
         all_weights = query_key_value.new_empty(batch * heads if keep_weights else 0, places, places)
-        kept = torch.empty(batch * heads if keep_weights and masks else 0, places, places, dtype=torch.bool)
+        kept = torch.empty(batch * heads if for_backward and masks else 0, places, places, dtype=torch.bool)
         out = query_key_value.new_empty(batch, places, width // 3)
         with torch.autocast("cpu", enabled=False):
             for some in _blocks(query_key_value, heads):
@@ -65,7 +66,7 @@ class _Attention(torch.autograd.Function):
                 logits = _logits(query, key, None if there is None else there[some])
                 weights = torch.softmax(logits, dim=-1, out=all_weights[rows] if keep_weights else logits)
                 if masks:
-                    keep = kept[rows] if keep_weights else torch.empty(logits.shape, dtype=torch.bool)
+                    keep = kept[rows] if for_backward else torch.empty(logits.shape, dtype=torch.bool)
                     weights = masked(weights, masks.draw_(keep))
                 _put(out[some], _scaled(weights, value, ctx.dropout_scale), heads)
         ctx.save_for_backward(query_key_value, there, all_weights, kept)
@@ -80,8 +81,12 @@ class _Attention(torch.autograd.Function):
         with torch.autocast("cpu", enabled=False):
             for some in _blocks(query_key_value, heads):
                 query, key, value = _by_head(query_key_value[some], heads)
-                rows = slice(some.start * heads, some.stop * heads)
-                weights, of_mixed = all_weights[rows], _of_place(gradient[some], heads)
+                rows, of_mixed = slice(some.start * heads, some.stop * heads), _of_place(gradient[some], heads)
+                if len(all_weights):
+                    weights = all_weights[rows]
+                else:
+                    logits = _logits(query, key, None if there is None else there[some])
+                    weights = torch.softmax(logits, dim=-1, out=logits)
                 dropped = masked(weights, kept[rows]) if len(kept) else weights
                 of_value = _scaled(dropped.transpose(1, 2), of_mixed, ctx.dropout_scale)
                 of_weights = _scaled(of_mixed, value.transpose(1, 2), ctx.dropout_scale)

@@ -1,4 +1,4 @@
-"""A feed-forward network with GELU and dropout, whose wide inner values pass GELU and dropout in pieces."""
+"""A feed-forward network with GELU and dropout in pieces, of whose wide inner values only the first are kept."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from ml_core.layers.blocks import blocks, in_pieces
 from ml_core.layers.masks import Masks, mask_
-from ml_core.layers.products import computing_type, product, weight_gradient
+from ml_core.layers.products import computing_type, product, runs, weight_gradient
 
 
 def feed_forward(x: Tensor, widen: nn.Linear, narrow: nn.Linear, *, dropout: float = 0.0) -> Tensor:
@@ -26,7 +26,11 @@ def feed_forward(x: Tensor, widen: nn.Linear, narrow: nn.Linear, *, dropout: flo
 
 
 class _FeedForward(torch.autograd.Function):
-    """Dropout's scale is taken into the second weights, where it costs nothing."""
+    """Run by run of rows, both products and what is between them.
+
+    What is between is computed again in the backward pass. Dropout's scale is taken into the second weights, where it
+    costs nothing.
+    """
 
     @staticmethod
     def forward(
@@ -37,42 +41,69 @@ class _FeedForward(torch.autograd.Function):
         ctx.scale, ctx.types = masks.scale if masks else 1.0, (x.dtype, widen.dtype)
         rows, widen_cast = x.to(dtype).reshape(-1, x.shape[-1]), widen.to(dtype)
         narrow_cast = (narrow * ctx.scale if masks else narrow).to(dtype)
-        wide = product(rows, widen_cast, widen_bias.to(dtype))
-        inner = torch.empty_like(wide)
-        keep = torch.empty(wide.shape if masks else 0, dtype=torch.bool)
-        for some in _blocks(wide):
-            torch.ops.aten.gelu.out(wide[some], out=inner[some])
-            if masks:
-                mask_(inner[some], masks.draw_(keep[some]))
-        ctx.save_for_backward(rows, wide, inner, keep, widen_cast, narrow_cast)
-        return product(inner, narrow_cast, narrow_bias.to(dtype)).view(*x.shape[:-1], -1)
+        y = rows.new_empty(len(rows), len(narrow))
+        keep = torch.empty(len(rows) if masks else 0, len(widen), dtype=torch.bool)
+        wides = []
+        for run in runs(len(rows), widen_cast):
+            wide = product(rows[run], widen_cast, widen_bias.to(dtype))
+            inner = torch.empty_like(wide)
+            for some in _blocks(wide):
+                torch.ops.aten.gelu.out(wide[some], out=inner[some])
+                if masks:
+                    mask_(inner[some], masks.draw_(keep[run][some]))
+            product(inner, narrow_cast, narrow_bias.to(dtype), out=y[run])
+            wides.append(wide)
+        ctx.save_for_backward(rows, keep, widen_cast, narrow_cast, *wides)
+        return y.view(*x.shape[:-1], len(narrow))
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        x, wide, inner, keep, widen, narrow = ctx.saved_tensors
-        type_of_x, type_of_weights = ctx.types
-        needed = ctx.needs_input_grad
+        x, keep, widen, narrow, *wides = ctx.saved_tensors
         of_y = gradient.reshape(-1, len(narrow))
-        of_narrow = of_narrow_bias = of_x = of_widen = of_widen_bias = None
-        if needed[3]:
-            of_narrow = weight_gradient(of_y, inner).to(type_of_weights, memory_format=torch.contiguous_format)
-            of_narrow = of_narrow.mul_(ctx.scale)
-        if needed[4]:
-            of_narrow_bias = of_y.sum(0).to(type_of_weights)
-        of_wide = product(of_y, narrow.t())
-        sums = torch.zeros(wide.shape[1], dtype=torch.float32 if wide.element_size() < 4 else wide.dtype)
-        for some in _blocks(wide):
-            piece = mask_(of_wide[some], keep[some]) if len(keep) else of_wide[some]
-            torch.ops.aten.gelu_backward.grad_input(piece, wide[some], grad_input=piece)
-            sums += piece.sum(0)
-        if needed[1]:
-            of_widen = weight_gradient(of_wide, x).to(type_of_weights, memory_format=torch.contiguous_format)
-        if needed[2]:
-            of_widen_bias = sums.to(type_of_weights)
-        if needed[0]:
-            of_x = product(of_wide, widen.t()).to(type_of_x).view(*gradient.shape[:-1], -1)
-        return of_x, of_widen, of_widen_bias, of_narrow, of_narrow_bias, None
+        needed, (type_of_x, type_of_weights) = ctx.needs_input_grad, ctx.types
+        of_x = torch.empty_like(x) if needed[0] else None
+        of_widen, of_narrow = _Sum(), _Sum()
+        of_widen_bias = torch.zeros(len(widen), dtype=type_of_weights)
+        for run, wide in zip(runs(len(x), widen), wides, strict=True):
+            of_wide, inner = product(of_y[run], narrow.t()), torch.empty_like(wide)
+            for some in _blocks(wide):
+                torch.ops.aten.gelu.out(wide[some], out=inner[some])
+                if len(keep):
+                    mask_(inner[some], keep[run][some])
+                    mask_(of_wide[some], keep[run][some])
+                torch.ops.aten.gelu_backward.grad_input(of_wide[some], wide[some], grad_input=of_wide[some])
+                of_widen_bias += of_wide[some].sum(0)
+            if needed[1]:
+                of_widen.add(weight_gradient(of_wide, x[run]))
+            if needed[3]:
+                of_narrow.add(weight_gradient(of_y[run], inner))
+            if of_x is not None:
+                product(of_wide, widen.t(), out=of_x[run])
+        return (
+            None if of_x is None else of_x.to(type_of_x).view(*gradient.shape[:-1], x.shape[1]),
+            of_widen.total(type_of_weights),
+            of_widen_bias,
+            of_narrow.total(type_of_weights, scale=ctx.scale),
+            of_y.sum(0).to(type_of_weights),
+            None,
+        )
+
+
+class _Sum:
+    """Of the runs' parts of a gradient, if there are any."""
+
+    def __init__(self) -> None:
+        self._sum: Tensor | None = None
+
+    def add(self, part: Tensor) -> None:
+        self._sum = part if self._sum is None else self._sum.add_(part)
+
+    def total(self, dtype: torch.dtype, *, scale: float = 1.0) -> Tensor | None:
+        if self._sum is None:
+            return None
+        total = self._sum.to(dtype, memory_format=torch.contiguous_format)
+        return total if scale == 1 else total.mul_(scale)
 
 
 def _blocks(wide: Tensor) -> Any:

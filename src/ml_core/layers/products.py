@@ -34,19 +34,21 @@ def computing_type(x: Tensor) -> torch.dtype:
 def runs(rows: int, weight: Tensor) -> Iterator[slice]:
     """Runs of rows to be multiplied at a time.
 
-    Weights that fill the cache by themselves: all rows. Small ones: as many as keep the result in the cache (MKL takes
-    54 ms for 30,000 x 128 by 128 x 512 at once, 25 ms by runs of 500 rows).
+    In bf16, and for weights that fill the cache by themselves: all rows. Small ones: as many as keep the result in the
+    cache (MKL takes 54 ms for 30,000 x 128 by 128 x 512 at once, 25 ms by runs of 500 rows).
     """
-    if 2 * weight.numel() * weight.element_size() > BLOCK_BYTES:
+    if weight.dtype == torch.bfloat16 or 2 * weight.numel() * weight.element_size() > BLOCK_BYTES:
         return iter([slice(0, rows)])
     return blocks(rows, row_bytes=max(weight.shape) * weight.element_size())
 
 
-def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x [rows, n] weight' + bias -> [rows, m], by runs."""
-    if x.dtype == torch.bfloat16:
-        return _bf16_product(x, weight, bias)
-    y = x.new_empty(len(x), len(weight))
+def product(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, out: Tensor | None = None) -> Tensor:
+    """x [rows, n] weight' + bias -> [rows, m], written to `out` where that is given."""
+    if x.dtype == torch.bfloat16 and bias is not None and _bias_within():
+        # PyTorch lays the bias out beforehand; oneDNN adds it within the product.
+        y: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+        return y if out is None else out.copy_(y)
+    y = x.new_empty(len(x), len(weight)) if out is None else out
     for some in runs(len(x), weight):
         if bias is None:
             torch.mm(x[some], weight.t(), out=y[some])
@@ -77,16 +79,6 @@ def _turned(x: Tensor) -> Tensor:
     return turned
 
 
-def _bf16_product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """oneDNN adds the bias within the product, where PyTorch lays it out beforehand."""
-    if bias is None:
-        return x @ weight.t()
-    if _bias_within():
-        y: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
-        return y
-    return torch.addmm(bias, x, weight.t())
-
-
 @functools.cache
 def _bias_within() -> bool:
     return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
@@ -100,7 +92,7 @@ class _Linear(torch.autograd.Function):
         ctx.save_for_backward(rows, cast)
         ctx.types = x.dtype, weight.dtype
         y = product(rows, cast, None if bias is None else bias.to(dtype))
-        return y.view(*x.shape[:-1], -1)
+        return y.view(*x.shape[:-1], len(weight))
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
@@ -109,7 +101,7 @@ class _Linear(torch.autograd.Function):
         of_y = gradient.reshape(-1, len(weight))
         of_x = of_weight = of_bias = None
         if ctx.needs_input_grad[0]:
-            of_x = product(of_y, weight.t()).to(ctx.types[0]).view(*gradient.shape[:-1], -1)
+            of_x = product(of_y, weight.t()).to(ctx.types[0]).view(*gradient.shape[:-1], x.shape[1])
         if ctx.needs_input_grad[1]:
             of_weight = weight_gradient(of_y, x).to(ctx.types[1], memory_format=torch.contiguous_format)
         if ctx.needs_input_grad[2]:
