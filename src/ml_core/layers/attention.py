@@ -125,11 +125,10 @@ def _scaled(a: Tensor, b: Tensor, scale: float) -> Tensor:
 
 
 def _by_head(query_key_value: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
-    """[b, t, 3 dim] -> three of [b * heads, t, dim / heads], in memory of their own."""
+    """[b, t, 3 dim] -> three of [b * heads, t, dim / heads]."""
     batch, places, width = query_key_value.shape
     parts = query_key_value.reshape(batch, places, 3, heads, width // (3 * heads)).permute(2, 0, 3, 1, 4)
-    owned = parts.clone(memory_format=torch.contiguous_format)
-    query, key, value = owned.view(3, batch * heads, places, -1).unbind(0)
+    query, key, value = parts.reshape(3, batch * heads, places, -1).unbind(0)
     return query, key, value
 
 
