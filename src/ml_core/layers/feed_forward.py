@@ -1,4 +1,4 @@
-"""A feed-forward network with GELU and dropout in pieces, of whose wide inner values only the first are kept."""
+"""A feed-forward network with GELU and dropout by runs of rows and, between its products, in pieces."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def feed_forward(x: Tensor, widen: nn.Linear, narrow: nn.Linear, *, dropout: flo
 class _FeedForward(torch.autograd.Function):
     """Run by run of rows, both products and what is between them.
 
-    What is between is computed again in the backward pass. Dropout's scale is taken into the second weights, where it
-    costs nothing.
+    What is between is kept for the backward pass in half precision, and computed again in fp32, as the softmax is.
+    Dropout's scale is taken into the second weights, where it costs nothing.
     """
 
     @staticmethod
@@ -43,7 +43,8 @@ class _FeedForward(torch.autograd.Function):
         narrow_cast = (narrow * ctx.scale if masks else narrow).to(dtype)
         y = rows.new_empty(len(rows), len(narrow))
         keep = torch.empty(len(rows) if masks else 0, len(widen), dtype=torch.bool)
-        wides = []
+        wides: list[Tensor] = []
+        inners: list[Tensor] = []  # in half precision; in fp32 they are computed again
         for run in runs(len(rows), widen_cast):
             wide = product(rows[run], widen_cast, widen_bias.to(dtype))
             inner = torch.empty_like(wide)
@@ -53,25 +54,32 @@ class _FeedForward(torch.autograd.Function):
                     mask_(inner[some], masks.draw_(keep[run][some]))
             product(inner, narrow_cast, narrow_bias.to(dtype), out=y[run])
             wides.append(wide)
-        ctx.save_for_backward(rows, keep, widen_cast, narrow_cast, *wides)
+            if wide.element_size() < 4:
+                inners.append(inner)
+        ctx.runs = len(wides)
+        ctx.save_for_backward(rows, keep, widen_cast, narrow_cast, *wides, *inners)
         return y.view(*x.shape[:-1], len(narrow))
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, keep, widen, narrow, *wides = ctx.saved_tensors
+        wides, inners = wides[: ctx.runs], wides[ctx.runs :]
         of_y = gradient.reshape(-1, len(narrow))
         needed, (type_of_x, type_of_weights) = ctx.needs_input_grad, ctx.types
         of_x = torch.empty_like(x) if needed[0] else None
         of_widen, of_narrow = _Sum(), _Sum()
         of_widen_bias = torch.zeros(len(widen), dtype=type_of_weights)
-        for run, wide in zip(runs(len(x), widen), wides, strict=True):
-            of_wide, inner = product(of_y[run], narrow.t()), torch.empty_like(wide)
+        for number, (run, wide) in enumerate(zip(runs(len(x), widen), wides, strict=True)):
+            of_wide = product(of_y[run], narrow.t())
+            inner = inners[number] if inners else torch.empty_like(wide)
             for some in _blocks(wide):
-                torch.ops.aten.gelu.out(wide[some], out=inner[some])
+                if not inners:
+                    torch.ops.aten.gelu.out(wide[some], out=inner[some])
                 if len(keep):
-                    mask_(inner[some], keep[run][some])
                     mask_(of_wide[some], keep[run][some])
+                if len(keep) and not inners:
+                    mask_(inner[some], keep[run][some])
                 torch.ops.aten.gelu_backward.grad_input(of_wide[some], wide[some], grad_input=of_wide[some])
                 of_widen_bias += of_wide[some].sum(0)
             if needed[1]:
