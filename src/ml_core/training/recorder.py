@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,8 @@ from ml_core.training.state import Row
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+REDRAW_SECONDS = 0.1  # of the progress bar, as tqdm's own
 
 
 class Recorder:
@@ -134,6 +138,7 @@ class ProgressRecorder(Recorder):
         self._epochs = epochs
         self._steps = steps_per_epoch
         self._bar: tqdm[Any] | None = None
+        self._shown = -math.inf
 
     def step(self, row: Row) -> None:
         if self._bar is None:
@@ -145,7 +150,10 @@ class ProgressRecorder(Recorder):
                 leave=False,
             )
         self._bar.n = int(row["epoch_step"])
-        self._bar.set_postfix_str(f"loss {row['running_loss']:.4g}, lr {row['learning_rate']:.3g}")
+        now = time.monotonic()
+        if now - self._shown >= REDRAW_SECONDS:
+            self._shown = now
+            self._bar.set_postfix_str(f"loss {row['running_loss']:.4g}, lr {row['learning_rate']:.3g}")
 
     def epoch(self, row: Row) -> None:
         self.close()
@@ -153,7 +161,7 @@ class ProgressRecorder(Recorder):
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
-            self._bar = None
+            self._bar, self._shown = None, -math.inf
 
 
 class _Table:

@@ -232,7 +232,7 @@ class _Run:
         self.rollback.mark()
         learning_rate = self.schedule.at(state.step)
         self.parts.set_learning_rate(learning_rate)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.parts.drop_gradients()
         passed = self.forward_size.agreed(
             lambda: pass_back(self.task, self.forward, batches, counts=counts, totals=totals, machine=self.machine),
             self.processes,
@@ -297,7 +297,7 @@ class _Run:
         if self.updating:
             raise shortage  # in the optimizer's step: weights may have moved, and smaller passes would not help
         self.rollback.undo()  # and its gradients:
-        self.optimizer.zero_grad(set_to_none=True)
+        self.parts.drop_gradients()
         self.forward_size.halve(shortage, self.state)
 
     def _finish_epoch(self) -> None:

@@ -10,6 +10,7 @@ import torch
 from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from ml_core.training import recorder
 from ml_core.training.interrupt import Interrupted
 from ml_core.training.recorder import CsvRecorder, ProgressRecorder, Recorder, Recorders
 from tests.unit.training.toy import StopAtCheck, ToyTask, assert_same_training, toy_fit
@@ -136,6 +137,20 @@ def test_the_bar_shows_epoch_step_running_mean_loss_and_learning_rate(capsys, mo
     assert "epoch 2/5" in shown
     assert "7/20" in shown
     assert "loss 0.1235, lr 0.0003" in shown
+
+
+def test_the_bar_is_redrawn_ten_times_a_second_at_most_and_first_in_each_epoch(monkeypatch):
+    now, drawn = [0.0], []
+    monkeypatch.setattr(recorder.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(recorder.tqdm, "set_postfix_str", lambda bar, text: drawn.append(bar.n))
+    bar = ProgressRecorder(epochs=2, steps_per_epoch=9)
+    for step, second in enumerate((0.0, 0.04, 0.09, 0.11, 0.12, 0.22), start=1):
+        now[0] = second
+        bar.step({"epoch": 1, "epoch_step": step, "running_loss": 1.0, "learning_rate": 1.0})
+    bar.epoch({})
+    bar.step({"epoch": 2, "epoch_step": 1, "running_loss": 1.0, "learning_rate": 1.0})
+    bar.close()
+    assert drawn == [1, 4, 6, 1]
 
 
 def test_the_bar_is_silent_without_a_terminal(capsys):

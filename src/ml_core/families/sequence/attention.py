@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-HIDDEN_LOGIT = -1e4  # of what must not be attended to: finite, so that fp16 and fully padded rows stay finite
+from ml_core.layers.attention import HIDDEN_LOGIT, attention
+from ml_core.layers.feed_forward import feed_forward
+from ml_core.layers.products import linear
 
 
 class Block(nn.Module):
@@ -25,22 +26,9 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, there: Tensor | None = None) -> Tensor:
         """x [b, t, dim]; there bool [b, t], the places that may be attended to (None: all)."""
-        x = x + self.dropout(self.out(self._attend(self.norm_attention(x), there)))
-        return x + self.dropout(self.narrow(F.gelu(self.widen(self.norm_feed(x)))))
-
-    def _attend(self, x: Tensor, there: Tensor | None) -> Tensor:
-        batch, places, dim = x.shape
-        each = (batch * self.heads, places, dim // self.heads)
-        query, key, value = (
-            part.view(batch, places, self.heads, -1).transpose(1, 2).reshape(each)  # [b * heads, t, dim / heads]
-            for part in self.query_key_value(x).chunk(3, dim=-1)
-        )
-        logits = torch.bmm(query * each[-1] ** -0.5, key.transpose(1, 2))  # [b * heads, t, t]
-        if there is not None:
-            by_head = logits.view(batch, self.heads, places, places)
-            logits = by_head.masked_fill(~there[:, None, None], HIDDEN_LOGIT).view_as(logits)
-        mixed = torch.bmm(torch.softmax(logits, dim=-1), value)
-        return mixed.view(batch, self.heads, places, -1).transpose(1, 2).reshape(batch, places, dim)
+        parts = linear(self.norm_attention(x), self.query_key_value)
+        x = x + self.dropout(linear(attention(parts, there, heads=self.heads), self.out))
+        return x + self.dropout(feed_forward(self.norm_feed(x), self.widen, self.narrow))
 
 
 class AttentionPooling(nn.Module):

@@ -5,15 +5,12 @@ At 150 places two matrix products and a softmax beat PyTorch's fused attention t
 
 from __future__ import annotations
 
-import math
-
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from ml_core.families.tissuebert.dropout import Dropout
-
-HIDDEN_LOGIT = -1e4  # of places that must not be attended to: finite, so that a row without any place stays finite
+from ml_core.layers.attention import attention
+from ml_core.layers.feed_forward import feed_forward
+from ml_core.layers.products import linear
+from ml_core.layers.residual import add_dropped
 
 
 class EncoderLayer(nn.Module):
@@ -25,12 +22,10 @@ class EncoderLayer(nn.Module):
 
     def __init__(self, dim: int, *, heads: int, feed_dim: int, dropout: float, norm_first: bool) -> None:
         super().__init__()
-        self.heads, self.norm_first = heads, norm_first
+        self.heads, self.norm_first, self.dropout = heads, norm_first, dropout
         self.query_key_value, self.out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
         self.widen, self.narrow = nn.Linear(dim, feed_dim), nn.Linear(feed_dim, dim)
         self.norm_attention, self.norm_feed = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.drop_weights = Dropout(dropout)
-        self.drop = Dropout(dropout, inplace=True)
         nn.init.xavier_uniform_(self.query_key_value.weight)
         for bias in (self.query_key_value.bias, self.out.bias):
             nn.init.zeros_(bias)
@@ -38,26 +33,25 @@ class EncoderLayer(nn.Module):
     def forward(self, x: Tensor, there: Tensor | None = None) -> Tensor:
         """x [b, t, dim]; there bool [b, t], the places that may be attended to (None: all) -> [b, t, dim]."""
         if self.norm_first:
-            x = x + self._attend(self.norm_attention(x), there)
-            return x + self._feed(self.norm_feed(x))
-        x = self.norm_attention(x + self._attend(x, there))
-        return self.norm_feed(x + self._feed(x))
-
-    def _feed(self, x: Tensor) -> Tensor:
-        return self.drop(self.narrow(self.drop(F.gelu(self.widen(x)))))
+            x = self._add(x, self._attend(self.norm_attention(x), there))
+            return self._add(x, self._feed(self.norm_feed(x)))
+        x = self.norm_attention(self._add(x, self._attend(x, there)))
+        normed: Tensor = self.norm_feed(self._add(x, self._feed(x)))
+        return normed
 
     def _attend(self, x: Tensor, there: Tensor | None) -> Tensor:
-        batch, places, dim = x.shape
-        parts = self.query_key_value(x).view(batch, places, 3, self.heads, dim // self.heads)
-        query, key, value = parts.permute(2, 0, 3, 1, 4).reshape(3, batch * self.heads, places, -1).unbind(0)
-        with torch.autocast(x.device.type, enabled=False):  # softmax would be taken back to fp32
-            logits = torch.bmm(query * math.sqrt(self.heads / dim), key.transpose(1, 2))  # [b * heads, t, t]
-            if there is not None:
-                by_head = logits.view(batch, self.heads, places, places)
-                logits = by_head.masked_fill(~there[:, None, None], HIDDEN_LOGIT).view_as(logits)
-            mixed = torch.bmm(self.drop_weights(torch.softmax(logits, dim=-1)), value)
-        mixed = mixed.view(batch, self.heads, places, -1).transpose(1, 2).reshape(batch, places, dim)
-        return self.drop(self.out(mixed))
+        parts = linear(x, self.query_key_value)
+        return linear(attention(parts, there, heads=self.heads, dropout=self._chance), self.out)
+
+    def _feed(self, x: Tensor) -> Tensor:
+        return feed_forward(x, self.widen, self.narrow, dropout=self._chance)
+
+    def _add(self, x: Tensor, part: Tensor) -> Tensor:
+        return add_dropped(x, part, dropout=self._chance)
+
+    @property
+    def _chance(self) -> float:
+        return self.dropout if self.training else 0.0
 
 
 class Encoder(nn.Module):
