@@ -8,6 +8,7 @@ CASES = (
     Case("hgt-attention", "one layer beside PyG's HGTConv", "ml_core.families.hgt.bench.attention:rows"),
     Case("hgt-epoch", "an epoch's layers beside gathers and scatters", "ml_core.families.hgt.bench.layers:rows"),
     Case("hgt-distmult", "an epoch of DistMult beside pykeen", "ml_core.families.hgt.bench.distmult:rows"),
+    Case("hgt-large", "a graph of PrimeKG's size from its file to embeddings", "ml_core.families.hgt.bench.large:rows"),
 )
 
 GROWTH = Growth(
