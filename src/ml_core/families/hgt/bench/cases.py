@@ -14,7 +14,7 @@ CASES = (
 GROWTH = Growth(
     unit="edges",
     counted=("graph", "graph.edges"),
-    grows={"raw.nodes": 4000},
+    grows={"raw.nodes": 8000},
     settings={
         "model": {"embedding_dim": 64, "hidden_dim": 64, "negatives": 128, "max_epochs": 4, "validate_every_epochs": 4},
         "report": {"bootstrap_draws": 50, "max_test_edges": 200},
