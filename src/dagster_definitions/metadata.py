@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from PIL import Image
 
 from ml_core.artifacts import Artifact
 
@@ -71,6 +70,8 @@ def figure(path: Path, *, title: str) -> dg.MarkdownMetadataValue:
 
 def small_png(path: Path, *, limit: int = MAX_FIGURE_BYTES) -> bytes:
     """The image as PNG of at most `limit` bytes and 1000 pixels wide: as it is, or in 128 colours and ever smaller."""
+    from PIL import Image  # takes 10 ms, and each of Dagster's commands imports this file
+
     original = path.read_bytes()
     with Image.open(io.BytesIO(original)) as opened:
         if len(original) <= limit and opened.format == "PNG" and opened.width <= MAX_FIGURE_WIDTH:

@@ -14,8 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import jinja2
-
 from ml_core.summary import Number
 
 Rows = list[dict[str, Number]]
@@ -69,6 +67,8 @@ class Report:
 
 def write_report(report: Report, directory: Path) -> None:
     """Write metrics.json, report.md and report.html into `directory`, where the figures already lie."""
+    import jinja2  # takes 20 ms, and each of Dagster's commands imports this file
+
     metrics = {name: _finite(report.metrics[name]) for name in sorted(report.metrics)}
     (directory / "metrics.json").write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
     (directory / "report.md").write_text(_markdown(report))

@@ -11,7 +11,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import urllib.request
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -122,6 +121,8 @@ def download(url: str, *, digest: str, cache: Path) -> Path:
         place.parent.mkdir(parents=True, exist_ok=True)
         aside = place.with_name(place.name + ".part")
         try:
+            import urllib.request
+
             urllib.request.urlretrieve(url, aside)  # noqa: S310 - the user's own URL, verified by its digest
         except OSError as error:
             raise UserError(f"{url}: cannot be downloaded ({error}). {WAY_OUT}") from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,31 +48,44 @@ def rows(request: Request) -> list[Row]:
 def costs_of(family: Family, growth: Growth, factor: int, *, quick: bool) -> tuple[float, dict[str, Cost]]:
     """The input's size, and the cost of every stage."""
     given = _smallest(family, growth, factor) if quick else growth.at(factor)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([*LIBRARIES, __name__])
     with tempfile.TemporaryDirectory() as folder:
-        made: dict[str, Artifact] = {}
-        costs: dict[str, Cost] = {}
-        for stage in family.stages:
-            here, there = context.Pipe(duplex=False)
-            inputs = {name: artifact.directory for name, artifact in made.items()}
-            process = context.Process(
-                target=_run, args=(family.name, stage.name, given.get(stage.name, {}), Path(folder), inputs, there)
-            )
-            process.start()
-            there.close()
-            try:
-                answer = here.recv()
-            except EOFError:
-                raise SideFailed(f"{family.name} {stage.name} at {factor}x: its process died") from None
-            finally:
-                process.join()
-            if isinstance(answer, str):
-                raise SideFailed(f"{family.name} {stage.name} at {factor}x: {answer}")
-            directory, costs[stage.name] = answer
-            made[stage.name] = Artifact(directory)
+        try:
+            made, costs = costs_of_stages(family, given, data=Path(folder))
+        except SideFailed as error:
+            raise SideFailed(f"{error} (at {factor}x)") from None
         stage_name, number = growth.counted
         return float(made[stage_name].summary.numbers[number]), costs  # type: ignore[arg-type]
+
+
+def costs_of_stages(
+    family: Family, given: Mapping[str, Mapping[str, Any]], *, data: Path, until: str | None = None
+) -> tuple[dict[str, Artifact], dict[str, Cost]]:
+    """The artifact and the cost of every stage, up to `until` where it is named; given: settings by stage."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([*LIBRARIES, __name__])
+    made: dict[str, Artifact] = {}
+    costs: dict[str, Cost] = {}
+    for stage in family.stages:
+        here, there = context.Pipe(duplex=False)
+        inputs = {name: artifact.directory for name, artifact in made.items()}
+        process = context.Process(
+            target=_run, args=(family.name, stage.name, dict(given.get(stage.name, {})), data, inputs, there)
+        )
+        process.start()
+        there.close()
+        try:
+            answer = here.recv()
+        except EOFError:
+            raise SideFailed(f"{family.name} {stage.name}: its process died") from None
+        finally:
+            process.join()
+        if isinstance(answer, str):
+            raise SideFailed(f"{family.name} {stage.name}: {answer}")
+        directory, costs[stage.name] = answer
+        made[stage.name] = Artifact(directory)
+        if stage.name == until:
+            break
+    return made, costs
 
 
 def _run(family_name: str, name: str, given: dict[str, Any], data: Path, inputs: dict[str, Path], pipe: Any) -> None:

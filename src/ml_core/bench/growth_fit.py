@@ -70,12 +70,13 @@ def fitting(unit: str, sizes: list[float], costs: dict[str, list[Cost]]) -> Row:
 def most(sizes: list[float], costs: list[Cost]) -> float:
     """The input with which a stage comes to `MACHINE_GB`: by a line, or by a parabola where the growth itself grows.
 
-    Of three sizes, each twice the one before, a line's second step is twice its first, and a parabola's four times.
+    Of three sizes, each twice the one before, a line's second step is twice its first, and a parabola's four times. A
+    first step downwards is noise and tells nothing: then the line begins at the second size.
     """
     grown = [cost.grown_gb for cost in costs]
     left = MACHINE_GB - costs[-1].before_gb - grown[-1]
     first, last = grown[1] - grown[0], grown[-1] - grown[1]
-    power = 2 if last > STEP_GB and last > BENT * max(first, 0.0) else 1
-    start = 1 if power == 2 else 0
+    power = 2 if last > STEP_GB and last > BENT * first > 0 else 1
+    start = 1 if power == 2 or first <= 0 else 0
     slope = (grown[-1] - grown[start]) / (sizes[-1] ** power - sizes[start] ** power) if len(sizes) > start + 1 else 0.0
     return (sizes[-1] ** power + left / slope) ** (1 / power) if slope > 0 else math.inf

@@ -104,3 +104,8 @@ def test_what_grows_with_the_square_is_not_taken_for_a_line() -> None:
 
 def test_what_does_not_grow_fits_always() -> None:
     assert most([10.0, 20.0, 40.0], grown(0.1, 0.1, 0.1)) == math.inf
+
+
+def test_a_step_downwards_is_no_parabola() -> None:
+    grown = [Cost(1, each, 0.0) for each in (0.257, 0.139, 0.204)]
+    assert most([10.0, 20.0, 40.0], grown) == pytest.approx(40 + (16 - 0.204) / (0.065 / 20), rel=0.01)

@@ -23,6 +23,7 @@ from ml_core.families.segger.expression import Profiles
 from ml_core.families.segger.gather import Tile, gather
 from ml_core.families.segger.negatives import Negatives
 
+RELEASE_EVERY = 128  # tiles; what is mapped of graph and profiles would else come to be all of both
 Batch = dict[str, torch.Tensor]
 Arrays = dict[str, np.ndarray]
 
@@ -66,6 +67,7 @@ class TileSamples:
         self.views, self.profiles, self.tokens, self.mask = dict(views), profiles, np.asarray(tokens), mask
         self.negatives, self.mask_share, self.folds = negatives, mask_share, folds
         self.dist_tx_um, self.dist_bd_um = dist_tx_um, dist_bd_um
+        self._fetched = 0  # tiles since memory was handed back
         self.fold = np.random.default_rng(0).integers(0, max(folds, 1), len(graph.rows), dtype=np.int8)
 
     def __len__(self) -> int:
@@ -89,6 +91,10 @@ class TileSamples:
         - targets: own [r] (column of the own nucleus, -1 unknown), compared [r, c + x] bool (own and its negatives),
           inner and free [r] bool.
         """
+        self._fetched += len(indices)
+        if self._fetched >= RELEASE_EVERY:
+            self._fetched = 0
+            self.release()
         return join([self.tile(int(index), seed=seed, epoch=epoch) for index in indices])
 
     def tile(self, index: int, *, seed: int, epoch: int) -> Batch:

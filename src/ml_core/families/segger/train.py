@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,9 @@ def train(run: StageRun) -> Summary:
     result = fit_stage(run, training)
     tiles, splits = samples.tiles, samples.splits
     assert splits is not None
-    calibration = calibration_samples(graph, tiles=tiles, splits=splits, settings=settings, mask=samples.mask)
+    calibration = calibration_samples(
+        graph, tiles=tiles, splits=splits, settings=settings, mask=samples.mask, directory=_room(run)
+    )
     scores = score_tiles(task, calibration)
     transcripts = sum(len(tiles.owned_by(tile)) for tile in splits.tiles_of("validation"))
     cut, plausible_cut = (
@@ -76,7 +79,9 @@ def prepare(run: StageRun) -> Training:
     torch.manual_seed(settings.seed)
     model = Segger(len(graph.genes), **{name: getattr(settings, name) for name in SIZES})
     model.standardise(torch.from_numpy(graph.views[FULL].features[splits.nucleus == SPLITS.index("train")]))
-    samples = training_samples(graph, tiles=tiles, splits=splits, settings=settings, mask=model.mask)
+    samples = training_samples(
+        graph, tiles=tiles, splits=splits, settings=settings, mask=model.mask, directory=_room(run)
+    )
     weights = {"ring": settings.ring_weight, "inner": settings.inner_weight, "gene": settings.gene_weight}
     return Training(
         task=SeggerTask(model, weights=weights, link_loss=settings.link_loss),
@@ -120,18 +125,24 @@ def take_over(source: Path, directory: Path, *, views: list[str]) -> Summary:
 
 
 def training_samples(
-    graph: Graph, *, tiles: Tiles, splits: Splits, settings: ModelSettings, mask: int
+    graph: Graph, *, tiles: Tiles, splits: Splits, settings: ModelSettings, mask: int, directory: Path | None = None
 ) -> dict[str, TileSamples]:
     """Samples to train on, and to validate on (held-out ring).
 
-    Profiles pool nuclei of the training blocks only, so that nothing of another split reaches the model.
+    Profiles pool nuclei of the training blocks only, so that nothing of another split reaches the model. directory:
+    where they are kept, those of each view in a folder, instead of in memory.
     """
     views = training_views(graph, settings)
     judged = view_name(settings.validation_view)
     if not (splits.nucleus == SPLITS.index("train")).any():
         raise UserError("model: no nucleus lies in the training blocks; raise splits.train or give a larger sample.")
     pooling = _pooling(settings)
-    profiles = {view: profiles_of(graph, view=view, splits=splits, **pooling) for view in {*views, judged}}
+    profiles = {}
+    for view in sorted({*views, judged}):
+        folder = None if directory is None else directory / view
+        if folder is not None:
+            folder.mkdir()
+        profiles[view] = profiles_of(graph, view=view, splits=splits, **pooling, directory=folder)
     common = {**_drawing(graph, settings=settings, mask=mask), "tiles": tiles, "splits": splits, "profiles": profiles}
     train, validation = splits.tiles_of("train"), splits.tiles_of("validation")
     held_out = {judged: 1.0, FULL: 1.0}
@@ -142,11 +153,12 @@ def training_samples(
 
 
 def calibration_samples(
-    graph: Graph, *, tiles: Tiles, splits: Splits, settings: ModelSettings, mask: int
+    graph: Graph, *, tiles: Tiles, splits: Splits, settings: ModelSettings, mask: int, directory: Path | None = None
 ) -> TileSamples:
     """Samples to tune the cut on: whole nuclei in the validation blocks.
 
     The cut uses no labels; it must mean the same as in prediction, where profiles pool all nuclei of a sample.
+    directory: where these are kept, instead of in memory.
     """
     return TileSamples(
         graph,
@@ -154,10 +166,16 @@ def calibration_samples(
         chosen=splits.tiles_of("validation"),
         splits=None,
         views={FULL: 1.0},
-        profiles={FULL: profiles_of(graph, view=FULL, **_pooling(settings))},
+        profiles={FULL: profiles_of(graph, view=FULL, **_pooling(settings), directory=directory)},
         folds=settings.validation_folds,
         **_drawing(graph, settings=settings, mask=mask),
     )
+
+
+def _room(run: StageRun) -> Path:
+    """A folder for profiles, gone with the run's other work. Each process of a training has one of its own."""
+    run.work.mkdir(parents=True, exist_ok=True)
+    return Path(mkdtemp(dir=run.work, prefix="profiles-"))
 
 
 def _pooling(settings: ModelSettings) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import pytest
 
 from ml_core.artifacts import Artifact, Store, sha256
 from ml_core.errors import UserError
+from ml_core.families.segger import samples as samples_module
 from ml_core.families.segger import train
 from ml_core.families.segger.data import FULL, SPLITS
 from ml_core.families.segger.family import FAMILY, MODEL
@@ -112,6 +113,24 @@ def all_samples(tiny: Tiny) -> dict[str, TileSamples]:
         **train.training_samples(tiny.graph, **sample),
         "calibration": train.calibration_samples(tiny.graph, **sample),
     }
+
+
+def test_profiles_on_disk_are_those_in_memory_and_handed_back_while_tiles_are_read(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = {"tiles": tiny.tiles, "splits": tiny.splits, "settings": tiny_settings("model"), "mask": 40}
+    held = train.training_samples(tiny.graph, **sample)["train"]
+    mapped = train.training_samples(tiny.graph, **sample, directory=tmp_path)["train"]
+    assert all(isinstance(each.sums, np.memmap) for each in mapped.profiles.values())
+    released = []
+    monkeypatch.setattr(samples_module, "RELEASE_EVERY", 2)
+    monkeypatch.setattr(mapped, "release", lambda: released.append(len(released)))
+    for index in range(3):
+        one, other = (each.fetch(np.array([index]), seed=0, epoch=0) for each in (held, mapped))
+        assert one.keys() == other.keys()
+        for name, values in one.items():
+            np.testing.assert_array_equal(other[name], values, err_msg=name)
+    assert released == [0]
 
 
 def test_the_view_of_the_ring_test_is_never_trained_or_validated_on(tiny: Tiny) -> None:

@@ -16,6 +16,6 @@ CASES = (
 GROWTH = Growth(
     unit="transcripts",
     counted=("graph", "graph.transcripts"),
-    grows={"raw.cells": 200},
-    settings={"raw": {"preset": "hard"}, "model": {"max_epochs": 2}, "report": {"bootstrap_draws": 50}},
+    grows={"raw.cells": 400},
+    settings={"raw": {"preset": "hard"}, "model": {"max_epochs": 1}, "report": {"bootstrap_draws": 50}},
 )
