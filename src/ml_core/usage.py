@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import resource
 import sys
+from pathlib import Path
+
+STATUS, CLEAR_PEAK = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def cpu_seconds() -> float:
@@ -16,3 +19,17 @@ def peak_memory_gb() -> float:
     """Peak resident memory of this process so far, in GB (1e9 bytes)."""
     unit = 1 if sys.platform == "darwin" else 1024  # getrusage counts bytes on macOS, kilobytes elsewhere
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+
+
+def peak_since_reset_gb() -> float | None:
+    """Peak resident memory of this process since `reset_peak`, in GB; None where the system does not tell (macOS)."""
+    if not STATUS.exists():
+        return None
+    line = next(each for each in STATUS.read_text().splitlines() if each.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024 / 1e9
+
+
+def reset_peak() -> None:
+    """Let the peak begin at what is held now."""
+    if CLEAR_PEAK.exists():
+        CLEAR_PEAK.write_text("5")  # see proc(5)

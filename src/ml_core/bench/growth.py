@@ -17,11 +17,11 @@ from ml_core.artifacts import Artifact, Store
 from ml_core.bench.case import Growth, Request, Row
 from ml_core.bench.finding import find_growth
 from ml_core.bench.growth_fit import Cost, fitting, row_of
-from ml_core.bench.turns import SideFailed, one_sentence, peak_gb, reset_peak
+from ml_core.bench.turns import SideFailed, one_sentence
 from ml_core.families import get_family
 from ml_core.running import run_stage
 from ml_core.stages import Family
-from ml_core.usage import cpu_seconds
+from ml_core.usage import cpu_seconds, peak_since_reset_gb, reset_peak
 
 FACTORS = (1, 2, 4)
 LIBRARIES = [
@@ -97,10 +97,10 @@ def _run(family_name: str, name: str, given: dict[str, Any], data: Path, inputs:
         settings = stage.settings.parse(given, where=f"{family_name} {name}")
         made = {each: Artifact(directory) for each, directory in inputs.items()}
         reset_peak()
-        before, started = peak_gb() or 0.0, cpu_seconds()
+        before, started = peak_since_reset_gb() or 0.0, cpu_seconds()
         artifact = run_stage(family, stage, settings=settings, store=Store(data), inputs=made).artifact
         used = cpu_seconds() - started
-        pipe.send((artifact.directory, Cost(used, (peak_gb() or 0.0) - before, before)))
+        pipe.send((artifact.directory, Cost(used, (peak_since_reset_gb() or 0.0) - before, before)))
     except Exception as error:
         pipe.send(one_sentence(error))
 

@@ -9,16 +9,14 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Self
 
 from ml_core.bench.case import Reach, Row, Side
 from ml_core.errors import UserError
-from ml_core.usage import cpu_seconds
+from ml_core.usage import cpu_seconds, peak_since_reset_gb, reset_peak
 
 SLOW_SECONDS = 20.0  # where a side takes longer there is one round behind the one that warms up
 LONGEST = 300  # letters of an error in a row
-STATUS, CLEAR_PEAK = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 @dataclass(frozen=True)
@@ -115,19 +113,6 @@ def join(*parts: str) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def peak_gb() -> float | None:
-    """Highest resident memory of this process since `reset_peak` [GB]; None where the system does not tell."""
-    if not STATUS.exists():
-        return None
-    line = next(each for each in STATUS.read_text().splitlines() if each.startswith("VmHWM"))
-    return int(line.split()[1]) * 1024 / 1e9
-
-
-def reset_peak() -> None:
-    if CLEAR_PEAK.exists():
-        CLEAR_PEAK.write_text("5")  # see proc(5)
-
-
 def _rounds_note(*sides: Timed) -> str:
     count, slowest = len(sides[0].cpu), max(max(side.wall) for side in sides)
     if slowest <= SLOW_SECONDS:
@@ -182,11 +167,11 @@ def _serve(build: Callable[..., Callable[[], Any]], arguments: tuple[Any, ...], 
             except EOFError:
                 return
             reset_peak()
-            before = peak_gb()
+            before = peak_since_reset_gb()
             started, cpu_started = time.perf_counter(), cpu_seconds()
             answer = step()
             cpu, wall = cpu_seconds() - cpu_started, time.perf_counter() - started
-            after = peak_gb()
+            after = peak_since_reset_gb()
             pipe.send((cpu, wall, None if before is None or after is None else after - before, answer))
     except Exception as error:
         traceback.print_exc()

@@ -11,9 +11,8 @@ import torch
 
 from ml_core.bench.case import Reach, Request, Row, without_peer
 from ml_core.bench.turns import Contender, cheaper, take_turns
-from ml_core.families.hgt.bench.simulated import simulated
+from ml_core.families.hgt.bench.simulated import model_settings, simulated
 from ml_core.families.hgt.data import EdgeSplits, KnowledgeGraph
-from ml_core.families.hgt.model_settings import ModelSettings
 from ml_core.families.hgt.train import prepare_on
 
 NODES, QUICK_NODES, WIDTH, NEGATIVES = 1000, 300, 128, 32
@@ -35,20 +34,16 @@ def rows(request: Request) -> list[Row]:
 def ours_of(nodes: int) -> Callable[[], int]:
     """An epoch of vectors alone; both ends of an edge have their own wrong answers."""
     graph, splits = simulated(nodes)
-    settings = ModelSettings(
-        embedding_dim=WIDTH,
-        hidden_dim=WIDTH,
+    settings = model_settings(
+        WIDTH,
         mode="edges",
         edge_sample_size=graph.edge_count,
         vector_share=0.5,
         vector_edges=0,
         negatives=NEGATIVES,
         max_epochs=10,
-        contrastive_weight=0.0,
         slices=8,
         batch_size=1,
-        threads=1,
-        device="cpu",
     )
     training = prepare_on(graph, splits, settings)
     task, samples = training.task, training.train

@@ -17,8 +17,7 @@ from ml_core.bench.case import Request, Row
 from ml_core.bench.turns import Contender, cheaper, lighter, take_turns
 from ml_core.families.hgt import conv
 from ml_core.families.hgt.attention import Structure, attend_by_scatter
-from ml_core.families.hgt.bench.simulated import simulated
-from ml_core.families.hgt.model_settings import ModelSettings
+from ml_core.families.hgt.bench.simulated import model_settings, simulated
 from ml_core.families.hgt.train import prepare_on
 
 NODES, QUICK_NODES, WIDTH = 10_000, 1200, 128
@@ -42,17 +41,7 @@ def rows(request: Request) -> list[Row]:
 def epoch_of(name: str, nodes: int) -> Callable[[], tuple[float, int]]:
     """An epoch from the same weights each time: its loss, and the edges that sent messages."""
     graph, splits = simulated(nodes)
-    settings = ModelSettings(
-        embedding_dim=WIDTH,
-        hidden_dim=WIDTH,
-        dropout=0.0,
-        vector_dropout=0.0,
-        vector_share=0.0,
-        message_share=1.0,
-        contrastive_weight=0.0,
-        threads=1,
-        device="cpu",
-    )
+    settings = model_settings(WIDTH, dropout=0.0, vector_dropout=0.0, vector_share=0.0, message_share=1.0)
     training = prepare_on(graph, splits, settings)
     task, samples = training.task, training.train
     if name == SCATTER:

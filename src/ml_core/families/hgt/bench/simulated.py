@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from ml_core.families.hgt.data import EdgeSplits, KnowledgeGraph, Relation
+from ml_core.families.hgt.model_settings import ModelSettings
 from ml_core.families.hgt.settings import RawSettings
 from ml_core.families.hgt.simulate import simulate
 
@@ -28,3 +31,9 @@ def simulated(nodes: int) -> tuple[KnowledgeGraph, EdgeSplits]:
     )
     part = np.random.default_rng(0).choice(3, p=SPLIT, size=len(head)).astype(np.int8)
     return graph, EdgeSplits(part, np.zeros(0, np.int32), np.zeros(0, np.int8))
+
+
+def model_settings(width: int, **changes: Any) -> ModelSettings:
+    """Of an epoch that is measured: vectors and layers of one width, no contrastive loss, one thread."""
+    fixed = {"embedding_dim": width, "hidden_dim": width, "contrastive_weight": 0.0, "threads": 1, "device": "cpu"}
+    return ModelSettings(**{**fixed, **changes})

@@ -18,13 +18,14 @@ import numpy as np
 import pandas as pd
 
 from ml_core.bench.case import Reach, Request, Row, Side
-from ml_core.bench.turns import Contender, join, peak_gb, reset_peak, take_turns
+from ml_core.bench.turns import Contender, join, take_turns
 from ml_core.families.tissuebert.batches import ReadMaker, TrainingBags
 from ml_core.families.tissuebert.hdf5 import Regions, open_regions
 from ml_core.families.tissuebert.hdf5_writer import RegionsWriter, Rows
 from ml_core.families.tissuebert.sampler import BalancedSampler
 from ml_core.families.tissuebert.tables import fit_tables
 from ml_core.families.tissuebert.tokens import METHYLATED, NO_CPG, WINDOW_BP, tokenize
+from ml_core.usage import peak_since_reset_gb, reset_peak
 
 PEER_REGIONS, CPGS, TISSUES = 51_089, 8, 5
 POSITIONS = 10 + 17 * np.arange(CPGS)
@@ -189,6 +190,6 @@ def memory_gb(path: Path, *, samples: int, regions: int) -> float:
 
 def _grown(path: Path, samples: int, regions: int, pipe: Any) -> None:
     reset_peak()
-    before = peak_gb() or 0.0
+    before = peak_since_reset_gb() or 0.0
     write_ours(path, samples=samples, regions=regions)
-    pipe.send((peak_gb() or 0.0) - before)
+    pipe.send((peak_since_reset_gb() or 0.0) - before)
