@@ -38,7 +38,7 @@ def train(run: StageRun) -> Summary:
     graph = load_graph(run.inputs["graph"].directory)
     if settings.artifact is not None:
         return take_over(Path(settings.artifact), run.directory, views=list(graph.views))
-    training = prepare(run)
+    training = prepare(run, directory=_room(run))
     task, samples = training.task, training.train
     assert isinstance(task, SeggerTask)
     assert isinstance(samples, TileSamples)
@@ -69,8 +69,11 @@ def train(run: StageRun) -> Summary:
     return _summary(run, result=result, negatives=negatives, cut=cut)
 
 
-def prepare(run: StageRun) -> Training:
-    """What is trained on what: a new model, the training blocks, and the held-out ring of the validation blocks."""
+def prepare(run: StageRun, *, directory: Path | None = None) -> Training:
+    """What is trained on what: a new model, the training blocks, and the held-out ring of the validation blocks.
+
+    directory: where profiles are kept, instead of in memory.
+    """
     settings: ModelSettings = run.settings
     if settings.artifact is not None:
         raise UserError("model.artifact names a finished model, so that nothing is trained; leave it empty to train.")
@@ -80,7 +83,7 @@ def prepare(run: StageRun) -> Training:
     model = Segger(len(graph.genes), **{name: getattr(settings, name) for name in SIZES})
     model.standardise(torch.from_numpy(graph.views[FULL].features[splits.nucleus == SPLITS.index("train")]))
     samples = training_samples(
-        graph, tiles=tiles, splits=splits, settings=settings, mask=model.mask, directory=_room(run)
+        graph, tiles=tiles, splits=splits, settings=settings, mask=model.mask, directory=directory
     )
     weights = {"ring": settings.ring_weight, "inner": settings.inner_weight, "gene": settings.gene_weight}
     return Training(
