@@ -167,10 +167,11 @@ def _config(more: dict[str, Any]) -> str:
 
 
 def _started(arguments: list[str], *, cwd: Path) -> None:
-    """Run `python -m ...` with data and history below `cwd`."""
+    """Run `python -m ...` with data and history below `cwd`; Python keeps compiled files, as it does by default."""
     home = cwd / "home"
     home.mkdir(exist_ok=True)
-    environment = {**os.environ, "BIOASSETS_DATA": str(cwd / "data"), "DAGSTER_HOME": str(home)}
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment |= {"BIOASSETS_DATA": str(cwd / "data"), "DAGSTER_HOME": str(home)}
     result = subprocess.run(  # noqa: S603 - our own commands
         [sys.executable, "-m", *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=False
     )
