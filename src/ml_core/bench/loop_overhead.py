@@ -214,7 +214,7 @@ def lightning(model: Clocked, points: Points, steps: int) -> None:
 
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 
-    class Module(pl.LightningModule):  # type: ignore[misc]
+    class Module(pl.LightningModule):  # type: ignore[misc, unused-ignore]
         def __init__(self) -> None:
             super().__init__()
             self.model = model
