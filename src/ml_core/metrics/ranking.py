@@ -7,12 +7,15 @@ best and the worst rank that equal scores allow, so that a model that gives ever
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
 HITS = (1, 3, 10)
+CACHED_CELLS = 250_000  # scores that are compared at a time: 1 MB
 
 
 def filtered_ranks(
@@ -49,33 +52,58 @@ def lifted_ranks(
     tolerance: float = 1e-6,
     cells: int = 4_000_000,
 ) -> np.ndarray:
-    """`filtered_ranks` by each of the scores `queries @ candidates.T + lifts[i]`: lifts [s, b], returns [s, m].
+    """`filtered_ranks` by each of the scores `queries @ candidates.T + lifts[i]`: lifts [s, b], returns [s, m]."""
+    pairs: dict[str, Any] = {"rows": rows, "columns": columns, "known": known}
+    ways = [functools.partial(np.add, lift) if lift.any() else np.copy for lift in lifts]
+    return ranks_by_ways([(queries, candidates)], ways, **pairs, tolerance=tolerance, cells=cells)
 
-    The products are the dear part, and are taken once.
+
+def ranks_by_ways(
+    parts: Sequence[tuple[np.ndarray, np.ndarray]],
+    ways: Sequence[Callable[..., np.ndarray]],
+    *,
+    rows: np.ndarray,
+    columns: np.ndarray,
+    known: sparse.csr_matrix,
+    tolerance: float = 1e-6,
+    cells: int = 4_000_000,
+) -> np.ndarray:
+    """`filtered_ranks` by each way to put the products `queries @ candidates.T` of the parts together, [ways, m].
+
+    The products are the dear part, and are taken once. A way takes one array [some queries, b] for each part and
+    returns a new one.
     """
-    ranks = np.empty((len(lifts), len(rows)))
+    ranks = np.empty((len(ways), len(rows)))
     order = np.argsort(rows, kind="stable")
     asked, first = np.unique(rows[order], return_index=True)
     bounds = np.append(first, len(rows))  # pairs of asked[i] are order[bounds[i]:bounds[i + 1]]
-    step = max(1, cells // max(1, len(candidates)))
+    candidates = len(parts[0][1])
+    step, few = (max(1, bound // max(1, candidates)) for bound in (cells, CACHED_CELLS))
     for start in range(0, len(asked), step):
         block = asked[start : start + step]
-        scores = queries[block] @ candidates.T  # [block, b]
-        pairs = order[bounds[start] : bounds[start + len(block)]]
-        local = np.searchsorted(block, rows[pairs])
-        out = known[block].tocoo()
-        for number, lift in enumerate(lifts):
-            lifted = scores + lift if lift.any() else scores.copy()
-            true = lifted[local, columns[pairs]]
-            margin = (tolerance * np.abs(lifted).max(axis=1))[local]
-            lifted[out.row, out.col] = -np.inf
-            for at in range(0, len(pairs), step):
-                part = slice(at, at + step)
-                competing = lifted[local[part]]  # [part, b]
-                above = np.count_nonzero(competing > (true + margin)[part, None], axis=1)
-                level = np.count_nonzero(competing >= (true - margin)[part, None], axis=1) - above
-                ranks[number, pairs[part]] = np.where(np.isfinite(margin[part]), 1 + above + level / 2, np.nan)
+        products = [queries[block] @ others.T for queries, others in parts]  # [block, b] each
+        for at in range(start, start + len(block), few):
+            some = asked[at : min(at + few, start + len(block))]
+            pairs = order[bounds[at] : bounds[at + len(some)]]
+            local, out = np.searchsorted(some, rows[pairs]), known[some].tocoo()
+            mine = [product[at - start : at - start + len(some)] for product in products]
+            for number, way in enumerate(ways):
+                ranks[number, pairs] = _among(way(*mine), local, columns[pairs], out=out, tolerance=tolerance)
     return ranks
+
+
+def _among(
+    scores: np.ndarray, rows: np.ndarray, columns: np.ndarray, *, out: sparse.coo_matrix, tolerance: float
+) -> np.ndarray:
+    """Ranks [m] of the pairs (rows, columns) among scores [a, b], which are overwritten where `out` has a pair."""
+    true = scores[rows, columns]
+    margin = (tolerance * np.maximum(scores.max(axis=1), -scores.min(axis=1)))[rows]  # NaN if any score is
+    scores[out.row, out.col] = -np.inf
+    above, at_least = np.empty(len(rows)), np.empty(len(rows))
+    for pair, row in enumerate(rows.tolist()):
+        above[pair] = np.count_nonzero(scores[row] > true[pair] + margin[pair])
+        at_least[pair] = np.count_nonzero(scores[row] >= true[pair] - margin[pair])
+    return np.where(np.isfinite(margin), 1 + above + (at_least - above) / 2, np.nan)
 
 
 def rank_metrics(ranks: np.ndarray) -> dict[str, float]:

@@ -7,13 +7,14 @@ decoder does not reach the size that serves edges which training has not seen.
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 
 from ml_core.families.hgt.data import EdgeSplits
 from ml_core.families.hgt.evaluate import ask
 from ml_core.families.hgt.judges import EmbeddingJudge
-from ml_core.metrics.ranking import filtered_ranks
+from ml_core.metrics.ranking import ranks_by_ways
 
 FACTORS = (1.0, 0.5, 2.0, 4.0)  # of equally good ones the first
 EDGES = 1000  # validation edges of a relation that are asked at most
@@ -31,14 +32,24 @@ def balanced(judge: EmbeddingJudge, splits: EdgeSplits, *, own_dim: int, seed: i
         if not len(questions.rows):
             continue
         rows, columns, known = questions.rows, questions.columns, questions.known
-        backwards = known.T.tocsr()
-        found = []
-        for factor in FACTORS:
-            trial = np.array(judge.decoder, np.float32)
-            trial[relation, own_dim:] *= factor
-            factors = dataclasses.replace(judge, decoder=trial).factors(relation)
-            tails = filtered_ranks(factors.head, factors.tail, rows=rows, columns=columns, known=known)
-            heads = filtered_ranks(factors.tail, factors.head, rows=columns, columns=rows, known=backwards)
-            found.append((1 / tails).mean() + (1 / heads).mean())
+        ways = [functools.partial(_heard_times, factor) for factor in FACTORS]
+        factors = judge.factors(relation)
+        heard = slice(own_dim, judge.decoder.shape[1])
+        heads, tails = (_apart(side, heard) for side in (factors.head, factors.tail))
+        ranks = ranks_by_ways(list(zip(heads, tails, strict=True)), ways, rows=rows, columns=columns, known=known)
+        back = list(zip(tails, heads, strict=True))
+        ranks_back = ranks_by_ways(back, ways, rows=columns, columns=rows, known=known.T.tocsr())
+        found = (1 / ranks).mean(axis=1) + (1 / ranks_back).mean(axis=1)
         decoder[relation, own_dim:] *= FACTORS[int(np.argmax(found))]
     return dataclasses.replace(judge, decoder=decoder)
+
+
+def _apart(side: np.ndarray, heard: slice) -> tuple[np.ndarray, np.ndarray]:
+    """All other columns of [n, f], and those of what nodes have heard."""
+    return np.delete(side, heard, axis=1), np.ascontiguousarray(side[:, heard])
+
+
+def _heard_times(factor: float, others: np.ndarray, heard: np.ndarray) -> np.ndarray:
+    scores: np.ndarray = heard * np.float32(factor)
+    scores += others
+    return scores
