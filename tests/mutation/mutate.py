@@ -610,8 +610,8 @@ FAULTS = [
     Fault(
         "layers: dropout of the inner values is forgotten on the way back",
         "layers/feed_forward.py",
-        "                    mask_(of_wide[some], keep[run][some])\n",
-        "",
+        "mask_(of_wide[some], keep[run][some])",
+        "pass",
         ("tests/unit/layers/test_feed_forward.py",),
     ),
     Fault(
