@@ -42,8 +42,8 @@ FAULTS = [
     Fault(
         "each micro-batch counts the same (naive / N)",
         "training/gradients.py",
-        "count[term] / totals[term] for term in terms",
-        "1 / len(batches) for term in terms",
+        "count[term] / totals[term] for term in wanted",
+        "1 / len(batches) for term in wanted",
         (f"{TRAINING}/test_trainer.py::test_every_split_of_a_batch_gives_the_step_of_the_whole_batch",),
     ),
     Fault(
@@ -687,8 +687,8 @@ FAULTS = [
     Fault(
         "segger: candidates do not reach into the next chunk",
         "families/segger/nearest.py",
-        "carried = best[:, owned.stop - owned.start :]",
-        "carried = best[:, :0]",
+        "carried = best[owned.stop - owned.start :]",
+        "carried = best[:0]",
         (f"{SEGGER}/test_chunks.py::test_chunks_of_any_size_give_the_graph_of_the_whole_sample",),
     ),
     Fault(
@@ -792,7 +792,7 @@ FAULTS = [
     Fault(
         "hgt: equal scores get the best rank",
         "metrics/ranking.py",
-        "1 + above + level / 2",
+        "1 + above + (at_least - above) / 2",
         "1 + above",
         ("tests/unit/metrics/test_ranking.py",),
     ),
