@@ -57,12 +57,12 @@ def headline(summary: Summary) -> str:
         if value is None or not known:
             continue
         best = (max if more else min)(known, key=lambda name: known[name])
-        rival, low, high = METHODS[best][0], *_gain(numbers, measure, best)
+        rival, gain = METHODS[best][0], _gain(numbers, measure, best)
         text = f"{what} ({_show(value)} against {_show(known[best])})"
         if _show(value) == _show(known[best]):
             tied.append(text)
-        elif low is not None and high is not None and low <= 0 <= high:
-            tied.append(f"{text[:-1]}, the difference is {_show(low)} to {_show(high)})")
+        elif _holds_nothing(gain):
+            tied.append(f"{text[:-1]}; 95 % interval of the difference {_range(gain)})")
         elif (value > known[best]) == more:
             won.append(text)
         else:
@@ -91,6 +91,8 @@ def key_figures(summary: Summary) -> list[KeyFigure]:
         known = {r: v for r, v in rivals.items() if v is not None}
         against = ", ".join(f"{METHODS[r][0]} {_show(v)}" for r, v in known.items())
         good = all((value >= v) if more else (value <= v) for v in known.values()) if known else None
+        if good and any(_holds_nothing(_gain(numbers, name, rival)) for rival in RIVALS):
+            good = None  # no difference is seen
         shown.append(KeyFigure(label, _show(value), against, good))
     share = numbers.get("predictions.share_assigned")
     cells = numbers.get("predictions.cells")
@@ -111,13 +113,13 @@ def provenance(run: StageRun) -> dict[str, str]:
 
 def _ring(summary: Summary) -> Section:
     numbers = summary.numbers
-    low, high = _gain(numbers, "ring.top1", "nearest_polygon")
+    gain = _range(_gain(numbers, "ring.top1", "nearest_polygon"))
     text = (
         "Each nucleus is shrunk to the hull of the inner half of its transcripts. The outer half, whose cell the stain "
         "knows, is hidden from hulls, features, supervision and messages, and must find its nucleus among the four "
         "nearest shrunk ones. Training never saw this view. The model is told that these transcripts are "
         "nuclear, not in which nucleus.\n"
-        f"Top-1 less that of the nearest nucleus, test blocks: {_show(low)} to {_show(high)} (95 %, bootstrap over "
+        f"Top-1 less that of the nearest nucleus, test blocks: {gain} (95 %, bootstrap over "
         f"nuclei). F1 over candidates at the threshold of the validation blocks: {_show(numbers.get('ring.f1'))}. "
         "Distances have no common scale over candidates, which makes their AUROC low; top-1 is the fair comparison."
     )
@@ -250,13 +252,23 @@ def _figures(summary: Summary, *titles: str) -> list[Figure]:
 
 
 def _interval(numbers: dict[str, Number], name: str, rival: str) -> str:
-    low, high = _gain(numbers, f"biology.{name}_at_95", rival)
-    return f"{_show(low)} to {_show(high)}"
+    return _range(_gain(numbers, f"biology.{name}_at_95", rival))
 
 
 def _gain(numbers: dict[str, Number], measure: str, rival: str) -> tuple[float | None, float | None]:
+    """The 95 % interval of the model's measure less a rival's; None where it is not known."""
     low, high = (_finite(numbers.get(name)) for name in gain_numbers(measure, rival, (0.0, 0.0)))
     return low, high
+
+
+def _holds_nothing(interval: tuple[float | None, float | None]) -> bool:
+    low, high = interval
+    return low is not None and high is not None and low <= 0 <= high
+
+
+def _range(interval: tuple[float | None, float | None]) -> str:
+    low, high = ("–" if end is None else f"{end:.2g}" for end in interval)  # noqa: RUF001
+    return f"{low} to {high}"
 
 
 def _finite(value: Number) -> float | None:

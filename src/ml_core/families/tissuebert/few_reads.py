@@ -10,10 +10,10 @@ from ml_core.families.tissuebert.calibration import alike
 from ml_core.families.tissuebert.ceiling import sample_ceiling
 from ml_core.families.tissuebert.classifiers import SampleLogistic
 from ml_core.families.tissuebert.hdf5 import Regions
+from ml_core.families.tissuebert.lead import lead_error
 from ml_core.families.tissuebert.levels import METHODS
 from ml_core.families.tissuebert.report_settings import ReportSettings
 from ml_core.families.tissuebert.scores import accuracy, named_rightly
-from ml_core.metrics.bootstrap import draw_weights
 from ml_core.summary import Number
 
 TRAIN, VALIDATION, TEST = range(3)  # streams of random numbers
@@ -58,15 +58,6 @@ def at_each_number(known: Known, settings: ReportSettings, *, groups: np.ndarray
         )
         rows.append(row)
     return rows
-
-
-def lead_error(lead: np.ndarray, *, weight: np.ndarray, donor: np.ndarray, settings: ReportSettings) -> float:
-    """Standard error of the mean of `lead` [items] under `weight` [items], donors [items] drawn with replacement."""
-    names, group = np.unique(donor, return_inverse=True)
-    times = draw_weights(len(names), draws=settings.bootstrap_draws, seed=settings.seed)
-    total = np.bincount(group, weight * lead, minlength=len(names))
-    counted = np.bincount(group, weight, minlength=len(names))
-    return float(((times @ total) / (times @ counted)).std())
 
 
 def draw(

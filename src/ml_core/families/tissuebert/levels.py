@@ -12,8 +12,9 @@ from ml_core.families.tissuebert.baselines import count_regions
 from ml_core.families.tissuebert.calibration import alike
 from ml_core.families.tissuebert.ceiling import read_ceiling, read_chances, region_ceiling
 from ml_core.families.tissuebert.classifiers import SampleLogistic, prior
+from ml_core.families.tissuebert.lead import lead_error
 from ml_core.families.tissuebert.report_settings import ReportSettings
-from ml_core.families.tissuebert.scores import accuracy, by_tissue, confusion, pooled
+from ml_core.families.tissuebert.scores import accuracy, by_tissue, confusion, named_rightly, pooled
 from ml_core.metrics.bootstrap import draw_weights, interval
 from ml_core.summary import Number
 
@@ -28,15 +29,18 @@ def by_sample(said: np.ndarray, asked: Asked) -> tuple[np.ndarray, np.ndarray]:
 
 
 def by_region(said: np.ndarray, known: Known) -> tuple[np.ndarray, np.ndarray]:
-    """The same over the reads of each region of each sample."""
+    """The same over the reads of each region of each sample, and whose sample it is, [regions of samples]."""
     asked, regions = known.test, len(known.regions.n_cpg)
     owner = asked.sample * regions + known.regions.row_region[asked.rows]
     owners, summed = pooled(said, weight=asked.weight, owner=owner)
-    return summed, known.regions.tissue_of_sample[owners // regions]
+    return summed, owners // regions
 
 
-def reads_and_regions(known: Known) -> dict[str, Number]:
-    """Accuracy of the model by read and by region, of its heads, and of naive Bayes and the tables."""
+def reads_and_regions(known: Known, settings: ReportSettings) -> dict[str, Number]:
+    """Accuracy of the model by read and by region, of its heads, and of naive Bayes and the tables.
+
+    And how sure the model's lead over naive Bayes is, donors drawn anew.
+    """
     asked = known.test
     even = alike(asked.true, asked.weight)
     numbers: dict[str, Number] = {
@@ -48,11 +52,20 @@ def reads_and_regions(known: Known) -> dict[str, Number]:
     for head, said in asked.heads.items():
         numbers[f"test.{head}_head.read_accuracy"] = accuracy(said, asked.true, weight=even)
     numbers["test.read_accuracy"] = numbers[f"test.{known.head}_head.read_accuracy"]
+    right = {}
     for name, prefix in METHODS.items():
-        summed, true = by_region(asked.said[name], known)
+        summed, sample = by_region(asked.said[name], known)
+        true = known.regions.tissue_of_sample[sample]
+        of_reads = asked.heads[known.head] if name == MODEL else asked.said[name]
+        right[name] = named_rightly(summed, true), named_rightly(of_reads, asked.true)
         numbers[f"{prefix}.region_accuracy"] = accuracy(summed, true, weight=alike(true, np.ones(len(true))))
         if name != MODEL:
             numbers[f"{prefix}.read_accuracy"] = accuracy(asked.said[name], asked.true, weight=even)
+    weights = {"region": (alike(true, np.ones(len(true))), sample), "read": (even, asked.sample)}
+    for (what, (weight, of)), ours, theirs in zip(weights.items(), right[MODEL], right[NAIVE_BAYES], strict=True):
+        donor = known.regions.samples["donor"].to_numpy(str)[of]
+        error = lead_error(ours - theirs, weight=weight, donor=donor, settings=settings) if len(of) else None
+        numbers[f"test.{what}_accuracy_lead_se"] = error
     return numbers
 
 

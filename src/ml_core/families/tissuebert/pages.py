@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ml_core.families.tissuebert.asked import Known
-from ml_core.families.tissuebert.verdict import FEW, comparisons, lost
+from ml_core.families.tissuebert.verdict import FEW, READS, REGIONS, Comparison, comparisons, lost, tied
 from ml_core.report import Figure, KeyFigure, Report, Section, Table
 from ml_core.summary import Number, Summary
 
@@ -48,8 +48,11 @@ def page(summary: Summary, *, known: Known, provenance: dict[str, str]) -> Repor
 
 def headline(summary: Summary, *, given: bool) -> str:
     """Winning baselines first, then what the model reaches."""
-    numbers, won = summary.numbers, lost(summary.numbers)
+    numbers, won, close = summary.numbers, lost(summary.numbers), tied(summary.numbers)
     parts = [f"A baseline is better: {'; '.join(map(str, won))}."] if won else []
+    parts += (
+        [f"A baseline is ahead by less than can be told from chance: {'; '.join(map(str, close))}."] if close else []
+    )
     if given:
         found = {name: numbers.get(f"test.read_{name}") for name in ("accuracy", "accuracy_se", "auc")}
         parts.append(
@@ -62,7 +65,7 @@ def headline(summary: Summary, *, given: bool) -> str:
             f"donors (logistic regression {_percent(numbers['baseline.logistic.sample_accuracy'])}, naive Bayes "
             f"{_percent(numbers['baseline.naive_bayes.sample_accuracy'])})."
         )
-    if not won and any(True for _ in comparisons(numbers)):
+    if not won and not close and any(True for _ in comparisons(numbers)):
         parts.append("No baseline is better at anything that was compared.")
     return " ".join(parts)
 
@@ -71,10 +74,10 @@ def _key_figures(summary: Summary, *, given: bool) -> list[KeyFigure]:
     numbers = summary.numbers
     found = []
     for each in comparisons(numbers):
-        if each.kind == FEW:
+        if each.kind == FEW or (each.kind in (REGIONS, READS) and not given):
             continue
         label = f"Error in {each.what}" if each.sign < 0 else f"{each.what.capitalize()}"
-        found.append(KeyFigure(label, f"{each.ours:.4g}", f"{each.baseline} {each.theirs:.4g}", not each.lost))
+        found.append(KeyFigure(label, f"{each.ours:.4g}", f"{each.baseline} {each.theirs:.4g}", _good(each)))
     covers = _float(numbers.get("interval.coverage"))
     if not given:
         best = _ceiling(numbers["test.region_ceiling"])
@@ -86,6 +89,11 @@ def _key_figures(summary: Summary, *, given: bool) -> list[KeyFigure]:
         KeyFigure("Calibration error", _show(numbers["calibration.ece"]), "of a read"),
         KeyFigure("Donors in two splits", str(numbers["split.shared_donors"]), "given so" if given else "must be 0"),
     ]
+
+
+def _good(each: Comparison) -> bool | None:
+    """Whether the model is ahead, or level; None where it is behind by less than can be told from chance."""
+    return None if each.behind and each.tied else not each.behind
 
 
 def _single_reads(summary: Summary) -> list[Section]:

@@ -16,7 +16,7 @@ from ml_core.families.tissuebert.one_read import one_read
 from ml_core.families.tissuebert.report_figures import draw_few_reads, draw_levels
 from ml_core.families.tissuebert.report_settings import ReportSettings
 from ml_core.families.tissuebert.study import load_learnt
-from ml_core.families.tissuebert.verdict import lost
+from ml_core.families.tissuebert.verdict import lost, tied
 from ml_core.report import write_report
 from ml_core.running import StageRun
 from ml_core.summary import Summary
@@ -41,7 +41,7 @@ def build(run: StageRun) -> Summary:
     known = gather(run)
     summary.numbers["split.shared_donors"] = len(shared_donors(known.regions.samples, known.splits.part))
     summary.numbers["report.sequence_source"] = known.regions.sequence_source
-    summary.numbers |= levels.reads_and_regions(known) | levels.ceilings(known, settings)
+    summary.numbers |= levels.reads_and_regions(known, settings) | levels.ceilings(known, settings)
     summary.numbers |= levels.samples(known, settings)
     if known.splits.given:
         summary.numbers |= one_read(known, settings)
@@ -117,7 +117,8 @@ def _checks(known: Known, summary: Summary) -> None:
         text = f"region accuracy {ours:.4f}, ceiling {float(best):.4f}"
         summary.check("within_ceiling", ours <= float(best) + TOLERATED, text)
     won = lost(numbers)
-    summary.check("baselines_beaten", not won, "; ".join(map(str, won)) or "none is better at anything")
+    text = "; ".join(map(str, [*won, *tied(numbers)])) or "none is better at anything"
+    summary.check("baselines_beaten", not won, text)
 
 
 def _provenance(run: StageRun) -> dict[str, str]:

@@ -12,7 +12,7 @@ OF_MIXTURES = re.compile(r"mixtures\.(depth_(\d+))\.mae")
 OF_FEW_READS = re.compile(r"test\.(reads_(\d+))\.sample_accuracy")
 NAMES = {"logistic": "logistic regression", "naive_bayes": "naive Bayes", "nnls": "NNLS", "em": "EM"}
 TIE = 2.0  # standard errors within which a difference is one
-SAMPLES, FEW, READS, MIXTURES = "samples", "samples of few reads", "reads", "mixtures"
+SAMPLES, FEW, REGIONS, READS, MIXTURES = "samples", "samples of few reads", "regions", "reads", "mixtures"
 OF_READS = {"read_accuracy": "single reads", "read_auc": "single reads, by AUC"}
 CLASSIFIERS, ESTIMATORS = ("logistic", "naive_bayes"), ("nnls", "em")
 
@@ -31,24 +31,32 @@ class Comparison:
     error: float | None = None
 
     @property
-    def lost(self) -> bool:
+    def behind(self) -> bool:
         return self.sign * self.theirs > self.sign * self.ours
+
+    @property
+    def tied(self) -> bool:
+        """Whether the difference is within twice its standard error."""
+        return self.error is not None and abs(self.ours - self.theirs) <= TIE * self.error
 
     def __str__(self) -> str:
         shown = f"{self.baseline} at {self.what} ({self.theirs:.4g}, the model {self.ours:.4g}"
-        if self.error is None:
-            return f"{shown})"
-        tie = ": a tie" if abs(self.ours - self.theirs) <= TIE * self.error else ""
-        return f"{shown}, standard error of the difference {self.error:.2g}{tie})"
+        return f"{shown})" if self.error is None else f"{shown}, standard error of the difference {self.error:.2g})"
 
 
 def lost(numbers: Mapping[str, Number]) -> list[Comparison]:
     """Those that a baseline wins."""
-    return [each for each in comparisons(numbers) if each.lost]
+    return [each for each in comparisons(numbers) if each.behind and not each.tied]
+
+
+def tied(numbers: Mapping[str, Number]) -> list[Comparison]:
+    """Those in which a baseline is ahead by less than can be told from chance."""
+    return [each for each in comparisons(numbers) if each.behind and each.tied]
 
 
 def comparisons(numbers: Mapping[str, Number]) -> Iterator[Comparison]:
-    """Of single reads where the data are tables of reads; else of samples, of samples of few reads and of mixtures."""
+    """Of single reads where the data are tables of reads; else of samples, also of few reads, of mixtures, of regions
+    and of reads."""
     if "test.read_auc_lead" in numbers:
         for metric, what in OF_READS.items():
             yield from _best(numbers, READS, what, f"test.{metric}", f"baseline.{{}}.{metric}", CLASSIFIERS)
@@ -61,6 +69,9 @@ def comparisons(numbers: Mapping[str, Number]) -> Iterator[Comparison]:
         elif found := OF_MIXTURES.fullmatch(name):
             rivals = f"baseline.{{}}.{found[1]}.mae"
             yield from _best(numbers, MIXTURES, f"mixtures of depth {found[2]}", name, rivals, ESTIMATORS, sign=-1)
+    for kind, what in ((REGIONS, "region"), (READS, "read")):
+        rivals = f"baseline.{{}}.{what}_accuracy"
+        yield from _best(numbers, kind, f"single {what}s", f"test.{what}_accuracy", rivals, ("naive_bayes",))
 
 
 def _best(

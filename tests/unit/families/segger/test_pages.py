@@ -58,7 +58,7 @@ def test_a_difference_whose_interval_holds_nothing_is_a_tie(low: float, high: fl
         ring__top1_gain_on_likelihood_low=low,
         ring__top1_gain_on_likelihood_high=high,
     )
-    shown = "(0.9679 against 0.9647, the difference is -0.004 to 0.011)"
+    shown = "(0.9679 against 0.9647; 95 % interval of the difference -0.004 to 0.011)"
     assert said.endswith(f"as good as the best baseline in the ring test's top-1 {shown}.") == tied
     assert said.startswith("Segger is better") != tied
 
@@ -85,9 +85,13 @@ def test_key_figures_stand_beside_their_baselines_and_say_which_are_good() -> No
         "predictions.cells": 1200,
     }
     found = {figure.label: figure for figure in pages.key_figures(Summary(numbers=numbers))}
+    ends = {"low": -0.02, "high": 0.01}
     assert found["Ring test, top-1"].good is False
     assert found["Ring test, top-1"].context == "nearest nucleus 0.96"
     assert found["MECR at 95 %"].good is True
+    close = numbers | {f"biology.mecr_at_95_gain_on_nearest_polygon_{end}": gain for end, gain in ends.items()}
+    found_close = {figure.label: figure for figure in pages.key_figures(Summary(numbers=close))}
+    assert found_close["MECR at 95 %"].good is None
     assert "Cells found, F1" not in found
     assert found["Transcripts assigned"].value == "95.0%"
     assert found["Transcripts assigned"].context == "to 1,200 cells"

@@ -9,8 +9,9 @@ import pytest
 
 from ml_core.families.tissuebert.asked import MODEL, NAIVE_BAYES, TABLES, Asked, Known, better_head, rows_of
 from ml_core.families.tissuebert.classifiers import by_tables
-from ml_core.families.tissuebert.few_reads import AS_ONE, LEAD_ERROR, at_each_number, counts_of, draw, lead_error
+from ml_core.families.tissuebert.few_reads import AS_ONE, LEAD_ERROR, at_each_number, counts_of, draw
 from ml_core.families.tissuebert.hdf5 import Regions
+from ml_core.families.tissuebert.lead import lead_error
 from ml_core.families.tissuebert.levels import ceilings, reads_and_regions, samples
 from ml_core.families.tissuebert.likelihoods import LikelihoodTables, fit_likelihoods
 from ml_core.families.tissuebert.model_files import HEADS, TrainedModel
@@ -45,8 +46,9 @@ def asked(regions: Regions, chosen: np.ndarray, tables: LikelihoodTables) -> Ask
 
 
 def test_a_sample_is_named_where_a_read_is_not_and_no_region_beats_its_ceiling(known: Known) -> None:
-    numbers = reads_and_regions(known) | ceilings(known, SETTINGS) | samples(known, SETTINGS)
+    numbers = reads_and_regions(known, SETTINGS) | ceilings(known, SETTINGS) | samples(known, SETTINGS)
     assert numbers["test.sample_accuracy"] == 1
+    assert numbers["test.region_accuracy_lead_se"] == numbers["test.read_accuracy_lead_se"] == 0  # all say the same
     assert 0.25 < numbers["test.read_accuracy"] < numbers["test.region_accuracy"] < 0.7
     assert numbers["test.read_accuracy"] <= numbers["test.read_ceiling"] + 0.02
     assert numbers["test.region_accuracy"] <= numbers["test.region_ceiling"] + 0.03
@@ -54,9 +56,13 @@ def test_a_sample_is_named_where_a_read_is_not_and_no_region_beats_its_ceiling(k
 
 def test_a_model_that_knows_the_answers_is_above_the_ceiling(known: Known) -> None:
     told = np.eye(known.tissues)[known.test.true]
-    leaking = replace(known, test=replace(known.test, said={**known.test.said, MODEL: told}))
-    numbers = reads_and_regions(leaking) | ceilings(leaking, SETTINGS)
+    heads = {**known.test.heads, known.head: told}
+    leaking = replace(known, test=replace(known.test, said={**known.test.said, MODEL: told}, heads=heads))
+    numbers = reads_and_regions(leaking, SETTINGS) | ceilings(leaking, SETTINGS)
     assert numbers["test.region_accuracy"] > numbers["test.region_ceiling"] + 0.1
+    for what in ("region", "read"):
+        lead = numbers[f"test.{what}_accuracy"] - numbers[f"baseline.naive_bayes.{what}_accuracy"]
+        assert lead > 3 * numbers[f"test.{what}_accuracy_lead_se"] > 0
 
 
 def test_synthetic_copies_are_not_counted(regions: Regions) -> None:

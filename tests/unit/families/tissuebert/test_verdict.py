@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ml_core.families.tissuebert.pages import headline
-from ml_core.families.tissuebert.verdict import lost
+from ml_core.families.tissuebert.verdict import lost, tied
 from ml_core.summary import Summary
 
 NUMBERS = {
@@ -57,9 +57,24 @@ def test_what_was_not_measured_is_not_compared() -> None:
 
 
 def test_tables_of_reads_are_compared_by_read_and_a_lead_within_twice_its_error_is_a_tie() -> None:
-    found = headline(Summary(numbers=NUMBERS | OF_READS | {"mixtures.depth_5.mae": 1.0}), given=True)
-    assert found.startswith("A baseline is better: logistic regression at single reads (0.925, the model 0.92")
-    assert "standard error of the difference 0.007: a tie" in found
+    close = NUMBERS | OF_READS | {"mixtures.depth_5.mae": 1.0}
+    found = headline(Summary(numbers=close), given=True)
+    assert found.startswith(
+        "A baseline is ahead by less than can be told from chance: logistic regression at single reads (0.925, the "
+        "model 0.92, standard error of the difference 0.007)."
+    )
     assert "NNLS" not in found
-    far = headline(Summary(numbers=NUMBERS | OF_READS | {"test.read_accuracy": 0.9}), given=True)
-    assert "a tie" not in far
+    assert lost(close) == []
+    far = NUMBERS | OF_READS | {"test.read_accuracy": 0.9}
+    assert headline(Summary(numbers=far), given=True).startswith("A baseline is better: logistic regression at single")
+    assert tied(far) == []
+
+
+@pytest.mark.parametrize("what", ["region", "read"])
+def test_regions_and_reads_of_new_donors_are_compared_with_naive_bayes(what: str) -> None:
+    of_it = {f"test.{what}_accuracy": 0.118, f"baseline.naive_bayes.{what}_accuracy": 0.121}
+    unsure = headline(Summary(numbers=NUMBERS | of_it | {f"test.{what}_accuracy_lead_se": 0.002}), given=False)
+    assert unsure.startswith(f"A baseline is ahead by less than can be told from chance: naive Bayes at single {what}s")
+    assert "No baseline is better" not in unsure
+    sure = headline(Summary(numbers=NUMBERS | of_it | {f"test.{what}_accuracy_lead_se": 0.001}), given=False)
+    assert sure.startswith(f"A baseline is better: naive Bayes at single {what}s (0.121, the model 0.118")
