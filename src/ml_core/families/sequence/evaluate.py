@@ -33,6 +33,10 @@ class Said:
     high: np.ndarray
     single: np.ndarray
 
+    def of(self, *, classes: bool) -> np.ndarray:
+        """What is measured: chances [n, classes], or numbers [n]."""
+        return self.said if classes else self.point
+
 
 @torch.no_grad()
 def predict_samples(

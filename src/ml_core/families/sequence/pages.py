@@ -53,8 +53,14 @@ def headline(summary: Summary, *, column: str, metric: str) -> str:
     numbers, values = summary.numbers, methods(summary, metric)
     best = (max if metric == "auc" else min)(values, key=lambda name: values[name])
     shown = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
-    won = "The model is best" if best == "model" else f"A baseline, {best}, is best"
-    parts = [f"{won} at {column}, by {metric} on test groups: {shown}."]
+    lead = _lead(summary, metric, best)
+    who = "The model" if best == "model" else f"A baseline, {best},"
+    if _holds_nothing(lead):
+        won = f"{who} is ahead at {column} by less than can be told from chance"
+        said = f"; 95 % interval of the model's lead {lead[0]:.2g} to {lead[1]:.2g}"
+    else:
+        won, said = f"{who} is best at {column}", ""
+    parts = [f"{won}, by {metric} on test groups: {shown}{said}."]
     named, nearest = _float(numbers["pretrain.masked_accuracy"]), _float(numbers[NEAREST])
     who = "The encoder" if named > nearest else "A baseline, the nearest ASV,"
     parts.append(f"{who} names most hidden nucleotides: encoder {named:.4g}, nearest ASV {nearest:.4g}.")
@@ -66,7 +72,9 @@ def headline(summary: Summary, *, column: str, metric: str) -> str:
 def _key_figures(summary: Summary, *, column: str, metric: str) -> list[KeyFigure]:
     numbers, values = summary.numbers, methods(summary, metric)
     ours, rivals = values["model"], {name: value for name, value in values.items() if name != "model"}
-    good = all(ours > value if metric == "auc" else ours < value for value in rivals.values())
+    good: bool | None = all(ours > value if metric == "auc" else ours < value for value in rivals.values())
+    if _holds_nothing(_lead(summary, metric, (max if metric == "auc" else min)(values, key=lambda name: values[name]))):
+        good = None
     against = ", ".join(f"{name} {value:.4g}" for name, value in rivals.items())
     nucleotides = (
         f"nearest ASV {_show(numbers[NEAREST])}, majority by position "
@@ -79,6 +87,24 @@ def _key_figures(summary: Summary, *, column: str, metric: str) -> list[KeyFigur
         KeyFigure("Hidden nucleotides", _show(numbers["pretrain.masked_accuracy"]), nucleotides, named),
         KeyFigure("Groups in two splits", str(numbers["split.shared_groups"]), "must be 0"),
     ]
+
+
+def _lead(summary: Summary, metric: str, best: str) -> tuple[float, float]:
+    """95 % interval of the model's lead on the best other method, or on the best of all; NaN where it is not known."""
+    values = methods(summary, metric)
+    if best == "model":
+        rivals = {name: value for name, value in values.items() if name != "model"}
+        if not rivals:
+            return math.nan, math.nan
+        best = (max if metric == "auc" else min)(rivals, key=lambda name: rivals[name])
+    (name,) = (name for name, label in NAMES.items() if label == best)
+    ends = (summary.numbers.get(f"test.{metric}_lead_on_{name}_{end}") for end in ("low", "high"))
+    low, high = (end if isinstance(end, float) else math.nan for end in ends)
+    return low, high
+
+
+def _holds_nothing(lead: tuple[float, float]) -> bool:
+    return lead[0] <= 0 <= lead[1]
 
 
 def _test(summary: Summary, *, column: str, metric: str) -> Section:

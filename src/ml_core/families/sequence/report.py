@@ -76,8 +76,9 @@ def build(run: StageRun) -> Summary:
     known = gather(run)
     summary.numbers["split.shared_groups"] = shared_groups(known.splits)
     said = predict_samples(known.task, known.table, known.test, rarefactions=known.rarefactions, limit=known.limit)
-    _test(known, said, summary=summary, settings=settings)
-    _baselines(known, summary=summary, settings=settings)
+    weights = resampled_groups(known, settings)
+    _test(known, said, weights=weights, summary=summary)
+    _baselines(known, said, weights=weights, summary=summary, settings=settings)
     _pretraining(run, known, summary=summary, settings=settings)
     _label_efficiency(run, known, summary=summary, settings=settings)
     summary.tables["Attention"] = attention_table(known.task, known.table, known.test, most=settings.shown_asvs)
@@ -131,33 +132,43 @@ def _measured(known: Evidence, said: np.ndarray) -> dict[str, float]:
     return (class_metrics if known.classes else number_metrics)(said, known.answer_test)
 
 
-def _test(known: Evidence, said: Said, *, summary: Summary, settings: ReportSettings) -> None:
-    ours = said.said if known.classes else said.point
+def resampled_groups(known: Evidence, settings: ReportSettings) -> np.ndarray:
+    """How often each test sample counts when test groups are drawn with replacement, [draws, test]."""
+    names, group = np.unique(known.splits.group[known.test].astype(str), return_inverse=True)
+    return draw_weights(len(names), draws=settings.bootstrap_draws, seed=settings.seed)[:, group]  # type: ignore[no-any-return]
+
+
+def _test(known: Evidence, said: Said, *, weights: np.ndarray, summary: Summary) -> None:
+    ours = said.of(classes=known.classes)
     summary.numbers |= {f"test.{name}": value for name, value in _measured(known, ours).items()}
     one = {f"test.one_rarefaction.{name}": value for name, value in _measured(known, said.single).items()}
     summary.numbers |= one | {"test.samples": len(known.test)}
-    names, group = np.unique(known.splits.group[known.test].astype(str), return_inverse=True)
-    weights = draw_weights(len(names), draws=settings.bootstrap_draws, seed=settings.seed)[:, group]  # [draws, test]
-    if known.classes:
-        low, high = auc_interval(ours, known.answer_test, weights=weights)
-        summary.numbers |= {"test.auc_low": low, "test.auc_high": high}
-        return
-    if known.task.interval is not None:
+    if not known.classes and known.task.interval is not None:
         summary.numbers |= intervals_cover(said, known.answer_test, level=known.task.interval.level)
-    drawn = (weights @ np.abs(ours - known.answer_test)) / weights.sum(1)
-    summary.numbers["test.mae_low"], summary.numbers["test.mae_high"] = interval(drawn)
+    name = "auc" if known.classes else "mae"
+    low, high = interval(_drawn(known, ours, weights=weights))
+    summary.numbers |= {f"test.{name}_low": low, f"test.{name}_high": high}
 
 
-def auc_interval(chance: np.ndarray, true: np.ndarray, *, weights: np.ndarray) -> tuple[float, float]:
-    """95 % interval of the AUC of chance [n, classes] over resamplings; weights [draws, n]: how often a sample counts.
+def _drawn(known: Evidence, said: np.ndarray, *, weights: np.ndarray) -> np.ndarray:
+    """AUC or mean absolute error in each resampling, [draws]."""
+    if known.classes:
+        return drawn_auc(said, known.answer_test, weights=weights)
+    drawn: np.ndarray = (weights @ np.abs(said - known.answer_test)) / weights.sum(1)
+    return drawn
 
-    Draws that have one class only say nothing of it.
+
+def drawn_auc(chance: np.ndarray, true: np.ndarray, *, weights: np.ndarray) -> np.ndarray:
+    """AUC [draws] of chance [n, classes] over resamplings; weights [draws, n]: how often a sample counts.
+
+    Draws that have one class only say nothing of it: NaN.
     """
     drawn = (np.repeat(np.arange(len(true)), times.astype(int)) for times in weights)
-    return interval(np.array([class_metrics(chance[rows], true[rows])["auc"] for rows in drawn]))
+    return np.array([class_metrics(chance[rows], true[rows])["auc"] for rows in drawn])
 
 
-def _baselines(known: Evidence, *, summary: Summary, settings: ReportSettings) -> None:
+def _baselines(known: Evidence, said: Said, *, weights: np.ndarray, summary: Summary, settings: ReportSettings) -> None:
+    """Each baseline's metrics, and the 95 % interval of the model's lead on it, groups drawn anew."""
     kind, classes = known.task.target.kind, len(known.task.target.classes)
     common = {"answer": known.answer_train, "kind": kind, "classes": classes}
     rows = {"train": known.train, "test": known.test}
@@ -171,8 +182,12 @@ def _baselines(known: Evidence, *, summary: Summary, settings: ReportSettings) -
             every = np.arange(len(known.table))
             mean = sum(rarefactions_of(known.table, every, count=known.rarefactions)) / known.rarefactions
             found["random_forest_averaged"] = random_forest(mean.tocsr(), **rows, **common, seed=settings.seed)
-    for name, said in found.items():
-        summary.numbers |= {f"baseline.{name}.{metric}": value for metric, value in _measured(known, said).items()}
+    metric, sign = ("auc", 1) if known.classes else ("mae", -1)
+    ours = _drawn(known, said.of(classes=known.classes), weights=weights)
+    for name, theirs in found.items():
+        summary.numbers |= {f"baseline.{name}.{each}": value for each, value in _measured(known, theirs).items()}
+        low, high = interval(sign * (ours - _drawn(known, theirs, weights=weights)))
+        summary.numbers |= {f"test.{metric}_lead_on_{name}_low": low, f"test.{metric}_lead_on_{name}_high": high}
 
 
 def _pretraining(run: StageRun, known: Evidence, *, summary: Summary, settings: ReportSettings) -> None:

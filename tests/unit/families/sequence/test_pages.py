@@ -31,3 +31,22 @@ def test_a_baseline_that_wins_stands_first(changes: dict[str, float], first: str
     found = headline(summary(**changes), column="month", metric="mae")
     assert found.startswith(first)
     assert "R2 0.85" in found
+
+
+@pytest.mark.parametrize(
+    ("mae", "low", "high", "first"),
+    [
+        (2.0, 0.2, 1.5, "The model is best at month, by mae"),
+        (2.0, -0.2, 1.5, "The model is ahead at month by less than can be told from chance, by mae"),
+        (3.5, -1.5, -0.2, "A baseline, random forest, is best at month, by mae"),
+        (3.5, -1.5, 0.2, "A baseline, random forest, is ahead at month by less than can be told from chance, by mae"),
+    ],
+)
+def test_a_lead_whose_interval_holds_nothing_is_no_victory(mae: float, low: float, high: float, first: str) -> None:
+    known = summary(
+        test__mae=mae, test__mae_lead_on_random_forest_low=low, test__mae_lead_on_random_forest_high=high,
+        test__mae_lead_on_median_low=1.0, test__mae_lead_on_median_high=2.0,
+    )  # fmt: skip
+    found = headline(known, column="month", metric="mae")
+    assert found.startswith(first)
+    assert ("95 % interval of the model's lead" in found) == (low < 0 < high)

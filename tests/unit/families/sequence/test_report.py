@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 
 from ml_core.families.sequence.predictor_task import class_metrics
-from ml_core.families.sequence.report import auc_interval
-from ml_core.metrics.bootstrap import draw_weights
+from ml_core.families.sequence.report import drawn_auc
+from ml_core.metrics.bootstrap import draw_weights, interval
+
+
+def interval_of(chance: np.ndarray, true: np.ndarray, *, weights: np.ndarray) -> tuple[float, float]:
+    return interval(drawn_auc(chance, true, weights=weights))
 
 
 def sample(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -22,7 +26,7 @@ def test_the_interval_holds_the_auc_and_narrows_with_samples() -> None:
     widths = []
     for count in (40, 400):
         chance, true = sample(count)
-        low, high = auc_interval(chance, true, weights=draw_weights(count, draws=200, seed=0))
+        low, high = interval_of(chance, true, weights=draw_weights(count, draws=200, seed=0))
         assert low < class_metrics(chance, true)["auc"] < high
         widths.append(high - low)
     assert widths[1] < widths[0] / 2
@@ -31,7 +35,7 @@ def test_the_interval_holds_the_auc_and_narrows_with_samples() -> None:
 def test_samples_that_are_always_drawn_once_leave_no_width() -> None:
     chance, true = sample(40)
     auc = class_metrics(chance, true)["auc"]
-    assert auc_interval(chance, true, weights=np.ones((5, 40))) == pytest.approx((auc, auc))
+    assert interval_of(chance, true, weights=np.ones((5, 40))) == pytest.approx((auc, auc))
 
 
 def test_draws_of_one_class_are_left_out_and_nothing_else_gives_nan() -> None:
@@ -39,5 +43,5 @@ def test_draws_of_one_class_are_left_out_and_nothing_else_gives_nan() -> None:
     one_class = np.where(true == 1, 1.0, 0.0)
     auc = class_metrics(chance, true)["auc"]
     mixed = np.stack([one_class, np.ones(40)])
-    assert auc_interval(chance, true, weights=mixed) == pytest.approx((auc, auc))
-    assert np.isnan(auc_interval(chance, true, weights=one_class[None])).all()
+    assert interval_of(chance, true, weights=mixed) == pytest.approx((auc, auc))
+    assert np.isnan(interval_of(chance, true, weights=one_class[None])).all()
